@@ -1,0 +1,185 @@
+//! The environment: read once, in `main.rs`, with the name of each wrong variable in the error.
+//!
+//! A secret may be given as `NAME` or as `NAME_FILE`, the path of a file that holds it (a mounted Secret).
+
+use std::{fmt, ops::RangeInclusive, path::PathBuf};
+
+use url::Url;
+
+/// What is wrong with a variable. Never holds the value: it may be a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvError {
+    /// The variable is not there, or empty.
+    #[error("{0} is not set")]
+    Missing(String),
+    /// The variable is there and is not what it has to be.
+    #[error("{name} is not {expected}")]
+    Wrong {
+        /// The variable.
+        name: String,
+        /// What it has to be.
+        expected: String,
+    },
+    /// The file that holds a secret cannot be read.
+    #[error("the file that {name} names cannot be read")]
+    File {
+        /// The variable, which ends in `_FILE`.
+        name: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Text that is never shown: no `Debug` of the content, no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text that must not be shown.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// The variable's text, if it is there and not empty.
+#[must_use]
+pub fn optional(name: &str) -> Option<String> {
+    read(name)
+}
+
+/// The variable's text.
+pub fn text(name: &str) -> Result<String, EnvError> {
+    required(name, read(name))
+}
+
+/// The variable as an absolute URL.
+pub fn url(name: &str) -> Result<Url, EnvError> {
+    parse_url(name, &text(name)?)
+}
+
+/// The variable as a whole number within `range`; `default` if it is not there.
+pub fn number(name: &str, default: u64, range: RangeInclusive<u64>) -> Result<u64, EnvError> {
+    parse_number(name, read(name), default, &range)
+}
+
+/// The secret in `name`, or in the file that `name_FILE` names.
+pub fn secret(name: &str) -> Result<Secret, EnvError> {
+    let secret = optional_secret(name)?;
+    secret.ok_or_else(|| EnvError::Missing(format!("{name} (or {name}_FILE)")))
+}
+
+/// As [`secret`], where nothing need be given.
+pub fn optional_secret(name: &str) -> Result<Option<Secret>, EnvError> {
+    let file_name = format!("{name}_FILE");
+    match (read(name), read(&file_name)) {
+        (Some(text), _) => Ok(Some(Secret(text))),
+        (None, Some(path)) => read_secret(file_name, path.into()).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the environment"
+)]
+fn read(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+fn required(name: &str, value: Option<String>) -> Result<String, EnvError> {
+    value.ok_or_else(|| EnvError::Missing(name.to_owned()))
+}
+
+fn parse_url(name: &str, text: &str) -> Result<Url, EnvError> {
+    Url::parse(text).map_err(|_| wrong(name, "a URL"))
+}
+
+fn parse_number(
+    name: &str,
+    value: Option<String>,
+    default: u64,
+    range: &RangeInclusive<u64>,
+) -> Result<u64, EnvError> {
+    let Some(text) = value else {
+        return Ok(default);
+    };
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| {
+        let expected = format!("a number from {} to {}", range.start(), range.end());
+        wrong(name, &expected)
+    })
+}
+
+/// Trailing line ends are the editor's, not the secret's.
+fn read_secret(name: String, path: PathBuf) -> Result<Secret, EnvError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => Err(EnvError::Missing(name)),
+        Ok(text) => Ok(Secret(text.trim_end_matches(['\r', '\n']).to_owned())),
+        Err(source) => Err(EnvError::File { name, source }),
+    }
+}
+
+fn wrong(name: &str, expected: &str) -> EnvError {
+    EnvError::Wrong {
+        name: name.to_owned(),
+        expected: expected.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_variable_is_named() {
+        let error = text("SPIKE_TEST_UNSET").unwrap_err();
+        assert_eq!(error.to_string(), "SPIKE_TEST_UNSET is not set");
+        let error = secret("SPIKE_TEST_UNSET").unwrap_err();
+        let expected = "SPIKE_TEST_UNSET (or SPIKE_TEST_UNSET_FILE) is not set";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_and_not_shown() {
+        let error = parse_url("STORE_URL", "hunter2").unwrap_err();
+        assert_eq!(error.to_string(), "STORE_URL is not a URL");
+        let error = parse_number("RATE", Some("1000".to_owned()), 1, &(1..=10)).unwrap_err();
+        assert_eq!(error.to_string(), "RATE is not a number from 1 to 10");
+    }
+
+    #[test]
+    fn a_number_has_a_default() {
+        assert_eq!(parse_number("RATE", None, 7, &(1..=10)).unwrap(), 7);
+        let given = parse_number("RATE", Some("10".to_owned()), 7, &(1..=10));
+        assert_eq!(given.unwrap(), 10);
+    }
+
+    #[test]
+    fn a_secret_is_read_from_its_file_and_never_shown() {
+        let path = std::env::temp_dir().join(format!("spike-secret-{}", std::process::id()));
+        std::fs::write(&path, "hunter2\n").unwrap();
+        let secret = read_secret("KEY_FILE".to_owned(), path.clone()).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(secret.expose(), "hunter2");
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
+        let error = read_secret("KEY_FILE".to_owned(), path).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the file that KEY_FILE names cannot be read"
+        );
+    }
+}
