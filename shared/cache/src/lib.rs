@@ -87,6 +87,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'sta
         entry.map(|entry| entry.value).map_err(|error: Arc<E>| (*error).clone())
     }
 
+    /// The value that was fetched last, lapsed or not, if it is still kept.
+    pub async fn last(&self, key: &K) -> Option<V> {
+        self.entries.get(key).await.map(|entry| entry.value)
+    }
+
     /// Forgets the value, so that the next caller fetches it anew.
     pub async fn forget(&self, key: &K) {
         self.entries.invalidate(key).await;
@@ -128,6 +133,7 @@ mod tests {
         assert_eq!(cache.get(&1, fetch(Ok(7))).await, Ok(7));
         assert_eq!(cache.get(&1, async { Err("not asked") }).await, Ok(7));
         ms.store(1_051, Ordering::SeqCst);
+        assert_eq!(cache.last(&1).await, Some(7));
         assert_eq!(cache.get(&1, fetch(Ok(8))).await, Ok(8));
         cache.forget(&1).await;
         assert_eq!(cache.get(&1, fetch(Ok(9))).await, Ok(9));

@@ -124,7 +124,8 @@ pub struct Order {
     pub user_id: UserId,
     /// How many units were asked for.
     pub quantity: u32,
-    /// The units that the order holds, or held until it ended; none if it was rejected.
+    /// The units that the order holds or held until it ended; of a rejected order those that Redis handed out for it,
+    /// which go back when it is released.
     pub units: Units,
     /// Where it stands.
     pub state: OrderState,
@@ -182,7 +183,6 @@ impl Order {
         now: Timestamp,
     ) -> Self {
         Self {
-            units: Units::none(),
             state: OrderState::Rejected,
             reason: Some(reason),
             pay_by: now,
