@@ -4,8 +4,14 @@
 //! adapter must pass. **The store is the truth**: every transition is one conditional write, and the store decides every
 //! race.
 
+mod connect;
+mod dynamodb;
 pub mod port;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
+pub use connect::{ConnectError, connect};
+pub use dynamodb::DynamoStore;
 pub use port::{
     Claim, DeadLetter, DeadLetters, Error, Holder, LoginAttempts, Mark, Orders, Page, Placement, Refunded,
     Rejection, Retirement, Rotation, Session, Sessions, Spikes, Store, Taken, Transitioned, Users,

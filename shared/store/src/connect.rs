@@ -1,0 +1,32 @@
+//! Chooses the adapter by the scheme of `STORE_URL`.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::{DynamoStore, Store};
+
+/// The URL names no store that this build can reach.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// No adapter for this scheme is built in.
+    #[error("no store for the scheme {0:?}: expected dynamodb+http")]
+    Scheme(String),
+    /// What the adapter cannot use, for instance a missing host or a path.
+    #[error("not an address of a store: {0}")]
+    Address(&'static str),
+}
+
+/// The store that `url` names: `dynamodb+http://HOST:PORT` is a `DynamoDB` endpoint without TLS.
+///
+/// Nothing is sent: a store that is away is noticed by the first call, and a function can start without it.
+#[expect(
+    clippy::unused_async,
+    reason = "adapters whose protocol begins with a handshake wait here; callers need not change for them"
+)]
+pub async fn connect(url: &Url) -> Result<Arc<dyn Store>, ConnectError> {
+    match url.scheme() {
+        "dynamodb+http" => Ok(Arc::new(DynamoStore::connect(url)?)),
+        other => Err(ConnectError::Scheme(other.to_owned())),
+    }
+}
