@@ -73,7 +73,7 @@ codes! {
         "There is no user with this id."
         "List the users."
     NoDeadLetter NOT_FOUND "no-dead-letter" "No such dead letter":
-        "There is no dead letter with this id, or it has been sent again."
+        "There is no dead letter with this id."
         "List the dead letters."
     MethodNotAllowed METHOD_NOT_ALLOWED "method-not-allowed" "Method not allowed":
         "The address exists and does not take this method."
@@ -99,6 +99,9 @@ codes! {
     OrderEnded CONFLICT "order-ended" "Order already over":
         "The order was cancelled, has expired or was rejected. Late money is refunded."
         "Read the order for its state and refund."
+    NotRedrivable CONFLICT "not-redrivable" "Not an event":
+        "The dead letter is not an event that can be sent again; nobody would take it."
+        "Read its body and reason to find out who sent it."
     SpikeStarted CONFLICT "spike-started" "Spike already started":
         "This can only be done before the spike starts."
         "Pause the spike, or end it by its times."
