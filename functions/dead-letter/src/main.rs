@@ -1,2 +1,26 @@
-//! Binary.
-fn main() {}
+//! Binary of `dead-letter`: connects what the handlers need, then serves the routes of admins and of the broker.
+//!
+//! Whatever stands in front sends it `/admin/dead-letters` and what is below, and nothing else: the broker's route is
+//! for the inside.
+
+use std::sync::Arc;
+
+use auth::Authenticator;
+use dead_letter::AppState;
+use runtime::env;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    runtime::telemetry::init("dead-letter");
+    let clock = runtime::clock::system();
+    let keys = env::secret("ACCESS_TOKEN_KEYS")?;
+    let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
+    let state = AppState {
+        store: store::connect(&env::url("STORE_URL")?).await?,
+        sink: events::connect(&env::url("EVENTS_URL")?)?,
+        authenticator: Authenticator::new(keys.expose(), &issuer, Arc::clone(&clock))?,
+        clock,
+    };
+    let broker = dead_letter::events(state.clone());
+    runtime::serve(dead_letter::router(state).merge(broker)).await
+}
