@@ -1,6 +1,6 @@
 //! Accounts.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, io, str::FromStr};
 
 use serde::{Deserialize, Serialize, de::Error as _};
 
@@ -81,6 +81,54 @@ pub enum Role {
     Admin,
 }
 
+/// The most bytes of JSON text that a user's attributes may have. What an access rule can cost follows from it.
+pub const MAX_ATTRIBUTES_BYTES: u32 = 4096;
+/// How deep lists and objects may stand in each other in a user's attributes.
+pub const MAX_ATTRIBUTES_DEPTH: u32 = 4;
+
+/// The attributes are larger than access rules are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("attributes may have 4096 bytes and lists or objects in each other four deep")]
+pub struct OversizedAttributes;
+
+/// Checks that attributes are within the bounds of access rules.
+pub fn check_attributes(
+    attributes: &serde_json::Map<String, serde_json::Value>,
+) -> Result<(), OversizedAttributes> {
+    let deepest = attributes.values().map(depth).max().unwrap_or(0);
+    let mut room = Room(MAX_ATTRIBUTES_BYTES as usize);
+    if deepest < MAX_ATTRIBUTES_DEPTH && serde_json::to_writer(&mut room, attributes).is_ok() {
+        Ok(())
+    } else {
+        Err(OversizedAttributes)
+    }
+}
+
+fn depth(value: &serde_json::Value) -> u32 {
+    match value {
+        serde_json::Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        serde_json::Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Counts bytes down and fails when there is no room left.
+struct Room(usize);
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self
+            .0
+            .checked_sub(bytes.len())
+            .ok_or(io::ErrorKind::WriteZero)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// One account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct User {
@@ -119,6 +167,16 @@ mod tests {
             "' or 1=1",
         ] {
             assert_eq!(text.parse::<Username>(), Err(ParseUsernameError), "{text}");
+        }
+    }
+
+    #[test]
+    fn attributes_have_a_largest_size_and_depth() {
+        let text = |length: usize| serde_json::json!({ "a": "x".repeat(length) });
+        let nested = serde_json::json!({ "a": [[{ "b": 1 }]] });
+        let deeper = serde_json::json!({ "a": [[{ "b": [] }]] });
+        for (value, fits) in [(text(4088), true), (text(4089), false), (nested, true), (deeper, false)] {
+            assert_eq!(check_attributes(value.as_object().unwrap()).is_ok(), fits);
         }
     }
 }
