@@ -3,10 +3,21 @@
 //! Every table has one key, the text `id`; [`tables`] is the list of tables, keys and indexes. Nothing that two orders
 //! share is ever written for an order, so that no item is hot; no index is keyed by spike; nothing is scanned.
 //!
+//! Retries are ours, not the SDK's: see [`call`].
 
-
-mod stub;
+mod call;
+mod claims;
+mod dead_letters;
+mod end;
+mod item;
+mod listing;
+mod orders;
+mod place;
+mod request;
+mod sessions;
+mod spikes;
 mod tables;
+mod users;
 
 use std::time::Duration;
 
@@ -36,7 +47,9 @@ pub struct DynamoStore {
 impl DynamoStore {
     /// The store at `dynamodb+http://HOST:PORT`: plain HTTP, credentials and region `local`. Nothing is sent yet.
     pub fn connect(url: &Url) -> Result<Self, ConnectError> {
-        let host = url.host_str().ok_or(ConnectError::Address("it has no host"))?;
+        let host = url
+            .host_str()
+            .ok_or(ConnectError::Address("it has no host"))?;
         let port = url.port().ok_or(ConnectError::Address("it has no port"))?;
         if !matches!(url.path(), "" | "/") || url.query().is_some() {
             return Err(ConnectError::Address("it has a path or a query"));
@@ -61,14 +74,22 @@ impl DynamoStore {
                     .build(),
             )
             .build();
-        Self { client: Client::from_conf(config) }
+        Self {
+            client: Client::from_conf(config),
+        }
     }
 }
 
 #[async_trait]
 impl Store for DynamoStore {
     async fn ping(&self) -> Result<(), Error> {
-        let get = self.client.get_item().table_name(tables::SPIKES).key("id", aws_sdk_dynamodb::types::AttributeValue::S("#ping".into()));
-        get.send().await.map(drop).map_err(|error| Error::Unavailable(Box::new(error)))
+        let get = self.client.get_item().table_name(tables::SPIKES).key(
+            "id",
+            aws_sdk_dynamodb::types::AttributeValue::S("#ping".into()),
+        );
+        get.send()
+            .await
+            .map(drop)
+            .map_err(|error| Error::Unavailable(Box::new(error)))
     }
 }

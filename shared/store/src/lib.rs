@@ -13,6 +13,7 @@ pub mod testing;
 pub use connect::{ConnectError, connect};
 pub use dynamodb::DynamoStore;
 pub use port::{
-    Claim, DeadLetter, DeadLetters, Error, Holder, LoginAttempts, Mark, Orders, Page, Placement, Refunded,
-    Rejection, Retirement, Rotation, Session, Sessions, Spikes, Store, Taken, Transitioned, Users,
+    Claim, DeadLetter, DeadLetters, Error, Holder, LoginAttempts, Mark, Orders, Page, Placement,
+    Refunded, Rejection, Retirement, Rotation, Session, Sessions, Spikes, Store, Taken,
+    Transitioned, Users,
 };

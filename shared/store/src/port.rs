@@ -96,13 +96,23 @@ pub trait Sessions: Send + Sync {
     /// The token's record while it is not expired at `now`, whether spent or not.
     async fn session(&self, token_hash: &str, now: Timestamp) -> Result<Option<Session>, Error>;
     /// Spends `token_hash` and keeps `next`, in one transaction. A spent token revokes its family.
-    async fn rotate_session(&self, token_hash: &str, next: &Session, now: Timestamp) -> Result<Rotation, Error>;
+    async fn rotate_session(
+        &self,
+        token_hash: &str,
+        next: &Session,
+        now: Timestamp,
+    ) -> Result<Rotation, Error>;
     /// Revokes the token's whole family; unknown tokens are revoked already.
     async fn revoke_session(&self, token_hash: &str, now: Timestamp) -> Result<(), Error>;
     /// The failed logins of a name (which need not exist), without those older than a day at `now`.
-    async fn login_attempts(&self, name: &Username, now: Timestamp) -> Result<LoginAttempts, Error>;
+    async fn login_attempts(&self, name: &Username, now: Timestamp)
+    -> Result<LoginAttempts, Error>;
     /// Counts one more failed login of the name.
-    async fn count_failed_login(&self, name: &Username, now: Timestamp) -> Result<LoginAttempts, Error>;
+    async fn count_failed_login(
+        &self,
+        name: &Username,
+        now: Timestamp,
+    ) -> Result<LoginAttempts, Error>;
     /// Forgets the failed logins of the name.
     async fn clear_failed_logins(&self, name: &Username) -> Result<(), Error>;
 }
@@ -239,9 +249,18 @@ pub trait Orders: Send + Sync {
     /// The user's live order of the spike, read consistently from the claim on their place.
     async fn live_order(&self, spike_id: SpikeId, user_id: UserId) -> Result<Option<Order>, Error>;
     /// The user's newest order of the spike, in whatever state. May lag behind writes by a moment.
-    async fn newest_order(&self, spike_id: SpikeId, user_id: UserId) -> Result<Option<Order>, Error>;
+    async fn newest_order(
+        &self,
+        spike_id: SpikeId,
+        user_id: UserId,
+    ) -> Result<Option<Order>, Error>;
     /// The user's orders, newest first. May lag behind writes by a moment.
-    async fn orders_page(&self, user_id: UserId, cursor: Option<&str>, limit: u32) -> Result<Page<Order>, Error>;
+    async fn orders_page(
+        &self,
+        user_id: UserId,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<Order>, Error>;
     /// `placed -> paid`, with the payment.
     async fn pay(&self, id: OrderId, payment: &Payment) -> Result<Transitioned, Error>;
     /// `placed -> cancelled | expired`; frees the units and the buyer's place in the same transaction.
@@ -249,7 +268,12 @@ pub trait Orders: Send + Sync {
     ///
     /// # Panics
     /// Never; [`Transition::Pay`] is answered with [`Error::Corrupt`].
-    async fn end(&self, id: OrderId, transition: Transition, now: Timestamp) -> Result<Transitioned, Error>;
+    async fn end(
+        &self,
+        id: OrderId,
+        transition: Transition,
+        now: Timestamp,
+    ) -> Result<Transitioned, Error>;
     /// Notes that an ended order's units are back in Redis. Live and unknown orders are left alone.
     async fn mark_released(&self, id: OrderId) -> Result<(), Error>;
     /// Records on an ended order that its late payment is owed back, and lists the order under the refunds.
@@ -260,7 +284,8 @@ pub trait Orders: Send + Sync {
     /// first as far as known; may lag behind writes by a moment, so what is found is decided by the next write.
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Order>, Error>;
     /// The claims on the units `first..=last` of a spike, read consistently, ascending. What is absent is free.
-    async fn claims(&self, spike_id: SpikeId, first: Unit, last: Unit) -> Result<Vec<Claim>, Error>;
+    async fn claims(&self, spike_id: SpikeId, first: Unit, last: Unit)
+    -> Result<Vec<Claim>, Error>;
     /// The claims on just these units, read consistently, ascending.
     async fn claims_on(&self, spike_id: SpikeId, units: &Units) -> Result<Vec<Claim>, Error>;
 }
@@ -288,7 +313,11 @@ pub trait DeadLetters: Send + Sync {
     /// The letter.
     async fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, Error>;
     /// Letters, newest first. May lag behind writes by a moment.
-    async fn dead_letters_page(&self, cursor: Option<&str>, limit: u32) -> Result<Page<DeadLetter>, Error>;
+    async fn dead_letters_page(
+        &self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<DeadLetter>, Error>;
     /// Notes that the letter was sent again; whether there is such a letter.
     async fn mark_redriven(&self, id: &str, now: Timestamp) -> Result<bool, Error>;
 }

@@ -43,7 +43,9 @@ pub(crate) async fn dynamo_store() -> (DynamoStore, Guard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("the port").port();
     let task = tokio::spawn(dynoxide::server::serve_on(listener, engine));
-    let url = format!("dynamodb+http://127.0.0.1:{port}").parse().expect("a URL");
+    let url = format!("dynamodb+http://127.0.0.1:{port}")
+        .parse()
+        .expect("a URL");
     let store = DynamoStore::connect(&url).expect("an address");
     store.create_tables().await.expect("tables");
     (store, Guard { url, task })

@@ -14,7 +14,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::{
     error::BuildError,
     types::{
-        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
+        Projection, ProjectionType,
         ScalarAttributeType::{self, N, S},
         TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
     },
@@ -40,14 +41,25 @@ pub(super) const DEAD_LETTERS: &str = "dead_letters";
 pub(super) const SHARDS: u8 = 16;
 
 /// One index: its name, its partition and sort attribute with their types, and what it carries.
-struct Index(&'static str, (&'static str, ScalarAttributeType), (&'static str, ScalarAttributeType), ProjectionType);
+struct Index(
+    &'static str,
+    (&'static str, ScalarAttributeType),
+    (&'static str, ScalarAttributeType),
+    ProjectionType,
+);
 
 fn tables() -> [(&'static str, Vec<Index>); 6] {
     use ProjectionType::{All, KeysOnly};
     [
-        (USERS, vec![Index("directory", ("shard", N), ("id", S), All)]),
+        (
+            USERS,
+            vec![Index("directory", ("shard", N), ("id", S), All)],
+        ),
         (SESSIONS, vec![]),
-        (SPIKES, vec![Index("shelf", ("shelf", S), ("ends_at", N), All)]),
+        (
+            SPIKES,
+            vec![Index("shelf", ("shelf", S), ("ends_at", N), All)],
+        ),
         (
             ORDERS,
             vec![
@@ -57,7 +69,10 @@ fn tables() -> [(&'static str, Vec<Index>); 6] {
             ],
         ),
         (CLAIMS, vec![]),
-        (DEAD_LETTERS, vec![Index("shelf", ("shelf", S), ("received_at", N), KeysOnly)]),
+        (
+            DEAD_LETTERS,
+            vec![Index("shelf", ("shelf", S), ("received_at", N), KeysOnly)],
+        ),
     ]
 }
 
@@ -73,11 +88,17 @@ impl DynamoStore {
 
     async fn create_table(&self, table: &str, indexes: &[Index]) -> Result<(), Error> {
         let mut attributes = vec![("id", S)];
-        attributes.extend(indexes.iter().flat_map(|index| [index.1.clone(), index.2.clone()]));
+        attributes.extend(
+            indexes
+                .iter()
+                .flat_map(|index| [index.1.clone(), index.2.clone()]),
+        );
         attributes.sort_by_key(|attribute| attribute.0);
         attributes.dedup();
-        let attributes: Result<Vec<_>, _> =
-            attributes.into_iter().map(|(name, kind)| attribute(name, kind)).collect();
+        let attributes: Result<Vec<_>, _> = attributes
+            .into_iter()
+            .map(|(name, kind)| attribute(name, kind))
+            .collect();
         let indexes: Result<Vec<_>, _> = indexes.iter().map(index).collect();
         let created = self
             .client
@@ -85,13 +106,21 @@ impl DynamoStore {
             .table_name(table)
             .key_schema(key("id", KeyType::Hash).map_err(refused)?)
             .set_attribute_definitions(Some(attributes.map_err(refused)?))
-            .set_global_secondary_indexes(Some(indexes.map_err(refused)?).filter(|list| !list.is_empty()))
+            .set_global_secondary_indexes(
+                Some(indexes.map_err(refused)?).filter(|list| !list.is_empty()),
+            )
             .billing_mode(BillingMode::PayPerRequest)
             .send()
             .await;
         match created {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_resource_in_use_exception()) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(Error::Unavailable(Box::new(error))),
         }
     }
@@ -100,42 +129,76 @@ impl DynamoStore {
         for _ in 0..120 {
             let described = self.client.describe_table().table_name(table).send().await;
             let described = described.map_err(|error| Error::Unavailable(Box::new(error)))?;
-            if described.table().and_then(|table| table.table_status()) == Some(&TableStatus::Active) {
+            if described.table().and_then(|table| table.table_status())
+                == Some(&TableStatus::Active)
+            {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        Err(Error::Unavailable(format!("the table {table} does not become active").into()))
+        Err(Error::Unavailable(
+            format!("the table {table} does not become active").into(),
+        ))
     }
 
     async fn enable_ttl(&self, table: &str) -> Result<(), Error> {
-        let described = self.client.describe_time_to_live().table_name(table).send().await;
+        let described = self
+            .client
+            .describe_time_to_live()
+            .table_name(table)
+            .send()
+            .await;
         let described = described.map_err(|error| Error::Unavailable(Box::new(error)))?;
-        let status = described.time_to_live_description().and_then(|ttl| ttl.time_to_live_status());
-        if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
+        let status = described
+            .time_to_live_description()
+            .and_then(|ttl| ttl.time_to_live_status());
+        if matches!(
+            status,
+            Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)
+        ) {
             return Ok(());
         }
-        let ttl = TimeToLiveSpecification::builder().attribute_name("ttl").enabled(true).build();
+        let ttl = TimeToLiveSpecification::builder()
+            .attribute_name("ttl")
+            .enabled(true)
+            .build();
         let update = self.client.update_time_to_live().table_name(table);
-        let updated = update.time_to_live_specification(ttl.map_err(refused)?).send().await;
-        updated.map(drop).map_err(|error| Error::Unavailable(Box::new(error)))
+        let updated = update
+            .time_to_live_specification(ttl.map_err(refused)?)
+            .send()
+            .await;
+        updated
+            .map(drop)
+            .map_err(|error| Error::Unavailable(Box::new(error)))
     }
 }
 
 fn attribute(name: &str, kind: ScalarAttributeType) -> Result<AttributeDefinition, BuildError> {
-    AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()
+    AttributeDefinition::builder()
+        .attribute_name(name)
+        .attribute_type(kind)
+        .build()
 }
 
 fn key(name: &str, kind: KeyType) -> Result<KeySchemaElement, BuildError> {
-    KeySchemaElement::builder().attribute_name(name).key_type(kind).build()
+    KeySchemaElement::builder()
+        .attribute_name(name)
+        .key_type(kind)
+        .build()
 }
 
-fn index(Index(name, partition, sort, projection): &Index) -> Result<GlobalSecondaryIndex, BuildError> {
+fn index(
+    Index(name, partition, sort, projection): &Index,
+) -> Result<GlobalSecondaryIndex, BuildError> {
     GlobalSecondaryIndex::builder()
         .index_name(*name)
         .key_schema(key(partition.0, KeyType::Hash)?)
         .key_schema(key(sort.0, KeyType::Range)?)
-        .projection(Projection::builder().projection_type(projection.clone()).build())
+        .projection(
+            Projection::builder()
+                .projection_type(projection.clone())
+                .build(),
+        )
         .build()
 }
 

@@ -1,0 +1,185 @@
+//! Listings: queries on indexes, page by page.
+//!
+//! A cursor is `KIND.SORT.ID`, where the page before it ended. It is made of what the index is sorted by, so it stays good
+//! while entries come and go, and it is read strictly: what no page handed out is [`Error::Cursor`].
+
+use std::str::FromStr;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{
+    DynamoStore,
+    call::retry,
+    item::{Item, Row, text},
+    request::names,
+};
+use crate::{Error, Page};
+
+/// The most entries that one page has.
+const LARGEST_PAGE: u32 = 1000;
+
+/// One partition of an index.
+#[derive(Debug, Clone)]
+pub(super) struct Listing {
+    pub(super) table: &'static str,
+    pub(super) index: &'static str,
+    /// The partition attribute and its value.
+    pub(super) partition: (&'static str, AttributeValue),
+    /// The sort attribute.
+    pub(super) sort: &'static str,
+    /// Whether the highest come first.
+    pub(super) descending: bool,
+    /// Where to stop: the sort attribute is at most this.
+    pub(super) at_most: Option<AttributeValue>,
+    /// What entries must have besides: an attribute and its value.
+    pub(super) filter: Option<(&'static str, AttributeValue)>,
+}
+
+impl Listing {
+    /// The whole of the partition, ascending.
+    pub(super) fn of(
+        (table, index): (&'static str, &'static str),
+        partition: (&'static str, AttributeValue),
+        sort: &'static str,
+    ) -> Self {
+        Self {
+            table,
+            index,
+            partition,
+            sort,
+            descending: false,
+            at_most: None,
+            filter: None,
+        }
+    }
+
+    /// The same with the highest first.
+    pub(super) fn descending(self) -> Self {
+        Self {
+            descending: true,
+            ..self
+        }
+    }
+
+    /// The key that the index gives to an entry.
+    fn place(&self, sort: AttributeValue, id: &str) -> Item {
+        let partition = (self.partition.0.to_owned(), self.partition.1.clone());
+        Item::from([
+            partition,
+            (self.sort.to_owned(), sort),
+            ("id".to_owned(), text(id)),
+        ])
+    }
+}
+
+/// How many entries a page may have that was asked to have `limit`.
+pub(super) fn page_size(limit: u32) -> usize {
+    limit.clamp(1, LARGEST_PAGE) as usize
+}
+
+/// Where a page starts: after the entry of this `sort` and `id`.
+#[derive(Debug, Clone)]
+pub(super) struct After {
+    pub(super) sort: AttributeValue,
+    pub(super) id: String,
+}
+
+/// The parts of a cursor of this kind.
+pub(super) fn parts<'a, const N: usize>(
+    kind: &str,
+    cursor: &'a str,
+) -> Result<[&'a str; N], Error> {
+    let rest = cursor
+        .strip_prefix(kind)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .ok_or(Error::Cursor)?;
+    let parts: Vec<&str> = rest.splitn(N, '.').collect();
+    parts.try_into().map_err(|_| Error::Cursor)
+}
+
+/// A part of a cursor, in the one spelling in which it was written.
+pub(super) fn part<T: FromStr + ToString>(text: &str) -> Result<T, Error> {
+    text.parse()
+        .ok()
+        .filter(|value: &T| value.to_string() == text)
+        .ok_or(Error::Cursor)
+}
+
+/// Cuts `items`, one more of which was asked for than the page has, to the page; `cursor` names an entry.
+pub(super) fn cut<T>(mut items: Vec<T>, size: usize, cursor: impl FnOnce(&T) -> String) -> Page<T> {
+    let more = items.len() > size;
+    items.truncate(size);
+    let next = items.last().filter(|_| more).map(cursor);
+    Page { items, next }
+}
+
+impl DynamoStore {
+    /// Up to `most` entries after `after`. May lag behind writes by a moment, as all indexes do.
+    pub(super) async fn list(
+        &self,
+        listing: &Listing,
+        after: Option<After>,
+        most: usize,
+    ) -> Result<Vec<Row>, Error> {
+        let mut start = after.map(|after| listing.place(after.sort, &after.id));
+        let mut rows = Vec::new();
+        loop {
+            let left = most - rows.len();
+            let (items, last) = self.query(listing, start, left).await?;
+            rows.extend(
+                items
+                    .into_iter()
+                    .take(left)
+                    .map(|item| Row::new(listing.table, item)),
+            );
+            start = last;
+            if rows.len() >= most || start.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+
+    async fn query(
+        &self,
+        listing: &Listing,
+        start: Option<Item>,
+        most: usize,
+    ) -> Result<(Vec<Item>, Option<Item>), Error> {
+        let mut condition = format!("#{} = :partition", listing.partition.0);
+        if listing.at_most.is_some() {
+            condition.push_str(&format!(" AND #{} <= :at_most", listing.sort));
+        }
+        let filter = listing
+            .filter
+            .as_ref()
+            .map(|(name, _)| format!("#{name} = :filter"));
+        let mut query = self
+            .client
+            .query()
+            .table_name(listing.table)
+            .index_name(listing.index)
+            .scan_index_forward(!listing.descending)
+            .set_exclusive_start_key(start)
+            .set_expression_attribute_names(Some(names(&[
+                &condition,
+                filter.as_deref().unwrap_or_default(),
+            ])))
+            .expression_attribute_values(":partition", listing.partition.1.clone())
+            .key_condition_expression(condition);
+        // A limit counts what is read before the filter: with one it would only cut the reading into small pieces.
+        match (&listing.filter, filter) {
+            (Some((_, value)), Some(filter)) => {
+                query = query
+                    .filter_expression(filter)
+                    .expression_attribute_values(":filter", value.clone());
+            }
+            _ => query = query.limit(i32::try_from(most).unwrap_or(i32::MAX)),
+        }
+        if let Some(at_most) = &listing.at_most {
+            query = query.expression_attribute_values(":at_most", at_most.clone());
+        }
+        let query = &query;
+        let answer = retry(|_| async move { Ok(Box::pin(query.clone().send()).await?) }).await?;
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
+    }
+}
