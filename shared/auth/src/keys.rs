@@ -153,7 +153,7 @@ impl SigningKey {
         self.jwk.clone()
     }
 
-    /// The public half in PEM (SubjectPublicKeyInfo), for verifiers that do not read JWK sets.
+    /// The public half in PEM (`SubjectPublicKeyInfo`), for verifiers that do not read JWK sets.
     pub fn public_pem(&self) -> Result<String, KeyError> {
         let der = self
             .pair

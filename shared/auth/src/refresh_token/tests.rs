@@ -5,12 +5,10 @@ use super::*;
 #[test]
 fn tokens_differ_and_so_do_their_hashes() {
     let (one, two) = (mint(), mint());
-    assert_eq!(one.len(), 43);
-    assert_ne!(one, two);
-    let hash_of_one = hash(&one).unwrap();
-    assert_eq!(hash_of_one.len(), 64);
-    assert_eq!(hash(&one), Some(hash_of_one.clone()));
-    assert_ne!(hash(&two), Some(hash_of_one));
+    assert_eq!((one.text.len(), one.hash.len()), (43, 64));
+    assert_ne!(one.text, two.text);
+    assert_ne!(one.hash, two.hash);
+    assert_eq!(hash(&one.text), Some(one.hash));
 }
 
 #[test]
