@@ -1,1 +1,71 @@
-//! `order-writer`.
+//! `order-writer`: makes reservations durable. The only writer of new orders.
+//!
+//! Trigger: event `spike.order.placed.v1`, delivered as `POST /events/order-placed`. Environment: `STORE_URL`,
+//! `STOCK_URL`. Statuses: 204 done (a delivery of what was done before too), 400 the event can never be written (the
+//! broker keeps it as a dead letter), 503 not now (the broker sends it again).
+
+mod batch;
+mod error;
+mod write;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
+use sale::Catalog;
+use stock::Stock;
+use store::Store;
+
+use batch::Batch;
+pub use error::Error;
+
+/// What the writer needs.
+#[derive(Clone)]
+pub struct AppState {
+    store: Arc<dyn Store>,
+    stock: Stock,
+    catalog: Catalog,
+    batch: Arc<Batch>,
+}
+
+impl AppState {
+    /// Writes orders to `store` and acknowledges them in `stock`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, stock: Stock) -> Self {
+        let catalog = Catalog::new(Arc::clone(&store), stock.clock());
+        let batch = Arc::new(Batch::new(Arc::clone(&store)));
+        Self {
+            store,
+            stock,
+            catalog,
+            batch,
+        }
+    }
+}
+
+/// The private route of the writer; never reachable from the public address.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/events/order-placed", post(order_placed))
+        .with_state(state)
+}
+
+/// Writes the order of one event. Any number of deliveries have the effect of one.
+async fn order_placed(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Error> {
+    let event = events::envelope::read(&headers, &body)?;
+    let written = write::write(&app, event).await?;
+    tracing::debug!(outcome = ?written, "event done");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests;

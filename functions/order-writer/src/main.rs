@@ -1,2 +1,15 @@
-//! Binary.
-fn main() {}
+//! Binary of `order-writer`: connects the store and Redis, then serves its router.
+
+use runtime::{clock, env};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    runtime::telemetry::init("order-writer");
+    let (store_url, stock_url) = (env::url("STORE_URL")?, env::url("STOCK_URL")?);
+    let (store, stock) = tokio::join!(
+        store::connect(&store_url),
+        stock::Stock::connect(&stock_url, clock::system())
+    );
+    let state = order_writer::AppState::new(store?, stock?);
+    runtime::serve(order_writer::router(state)).await
+}

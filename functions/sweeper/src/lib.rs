@@ -1,1 +1,155 @@
-//! `sweeper`.
+//! `sweeper`: finishes whatever was left half-done, and repairs what Redis forgot.
+//!
+//! Trigger: a timer, delivered as `POST /timers/sweep` (private), and on demand. Environment: `STORE_URL`, `STOCK_URL`,
+//! `EVENTS_URL`. Statuses: 200 with what was done, 503 if the store cannot even list the spikes.
+//!
+//! Every step repeats something idempotent or compares before it writes, so any number of sweepers may run at once and
+//! each may stop anywhere.
+
+mod audit;
+mod due;
+mod error;
+mod publish;
+mod spike;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+};
+
+use axum::{Router, extract::State, routing::post};
+use domain::{SpikeId, Unit};
+use events::EventSink;
+use futures::{StreamExt, stream};
+use runtime::extract::Json;
+use serde::Serialize;
+use stock::Stock;
+use store::Store;
+
+pub use error::Error;
+
+/// How many spikes are swept at once.
+const SPIKES_AT_ONCE: usize = 8;
+
+/// What the sweeper needs.
+#[derive(Clone)]
+pub struct AppState {
+    store: Arc<dyn Store>,
+    stock: Stock,
+    sink: Arc<dyn EventSink>,
+    /// The units that differed in this process' last audit of each spike.
+    differed: Arc<Mutex<HashMap<SpikeId, HashSet<Unit>>>>,
+}
+
+impl AppState {
+    /// Sweeps between `store` and `stock`; publishes what is pending to `sink`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, stock: Stock, sink: Arc<dyn EventSink>) -> Self {
+        Self {
+            store,
+            stock,
+            sink,
+            differed: Arc::default(),
+        }
+    }
+}
+
+/// What a run did.
+///
+/// ```json
+/// {"spikes":1,"failed":0,"published":0,"expired":0,"released":0,"loaded":0,"configured":0,"retired":0,"audited":1,
+///  "repaired":0,"incidents":0,"closed":0,"shelved":0}
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize))]
+pub struct Summary {
+    /// Spikes looked at.
+    pub spikes: u32,
+    /// Spikes whose sweep failed or ran out of time; the next run takes them up again.
+    pub failed: u32,
+    /// Pending reservations published again.
+    pub published: u32,
+    /// Orders that expired.
+    pub expired: u32,
+    /// Ended orders whose release was finished.
+    pub released: u32,
+    /// Sales loaded into Redis.
+    pub loaded: u32,
+    /// Sales whose configuration in Redis was behind.
+    pub configured: u32,
+    /// Units that the house took back.
+    pub retired: u32,
+    /// Sales audited.
+    pub audited: u32,
+    /// Differences between store and Redis that an audit repaired.
+    pub repaired: u32,
+    /// Differences that an audit found for the second time.
+    pub incidents: u32,
+    /// Sales closed after their end.
+    pub closed: u32,
+    /// Sales dropped from Redis.
+    pub shelved: u32,
+}
+
+impl std::ops::AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.spikes += other.spikes;
+        self.failed += other.failed;
+        self.published += other.published;
+        self.expired += other.expired;
+        self.released += other.released;
+        self.loaded += other.loaded;
+        self.configured += other.configured;
+        self.retired += other.retired;
+        self.audited += other.audited;
+        self.repaired += other.repaired;
+        self.incidents += other.incidents;
+        self.closed += other.closed;
+        self.shelved += other.shelved;
+    }
+}
+
+/// The private route of the sweeper; never reachable from the public address.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/timers/sweep", post(sweep))
+        .with_state(state)
+}
+
+async fn sweep(State(app): State<AppState>) -> Result<Json<Summary>, Error> {
+    let summary = run(&app).await?;
+    if summary
+        != (Summary {
+            spikes: summary.spikes,
+            ..Summary::default()
+        })
+    {
+        tracing::info!(?summary, "swept");
+    }
+    Ok(Json(summary))
+}
+
+/// Sweeps once: orders that are due, then every live spike. One that fails does not stop the others.
+pub async fn run(app: &AppState) -> Result<Summary, Error> {
+    let spikes = app.store.live_spikes().await?;
+    let mut summary = Summary::default();
+    match due::settle(app).await {
+        Ok(settled) => summary += settled,
+        Err(error) => tracing::warn!(%error, "due orders are left to the next run"),
+    }
+    let mut sweeps = stream::iter(spikes)
+        .map(|listed| async move { spike::sweep(app, &listed).await })
+        .buffer_unordered(SPIKES_AT_ONCE);
+    while let Some(swept) = sweeps.next().await {
+        summary += swept;
+    }
+    if summary.failed == 0
+        && let Err(error) = app.stock.mark_complete().await
+    {
+        tracing::warn!(%error, "Redis is away");
+    }
+    Ok(summary)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,2 +1,16 @@
-//! Binary.
-fn main() {}
+//! Binary of `sweeper`: connects the store, Redis and the broker, then serves its router.
+
+use runtime::{clock, env};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    runtime::telemetry::init("sweeper");
+    let (store_url, stock_url) = (env::url("STORE_URL")?, env::url("STOCK_URL")?);
+    let sink = events::connect(&env::url("EVENTS_URL")?)?;
+    let (store, stock) = tokio::join!(
+        store::connect(&store_url),
+        stock::Stock::connect(&stock_url, clock::system())
+    );
+    let state = sweeper::AppState::new(store?, stock?, sink);
+    runtime::serve(sweeper::router(state)).await
+}

@@ -1,0 +1,50 @@
+//! Orders with something to do: placed ones past `pay_by` expire, ended ones get their release finished.
+
+use domain::{Order, OrderState, order::Transition};
+use futures::{StreamExt, stream};
+use store::Transitioned;
+
+use crate::{AppState, Summary};
+
+/// How many orders one run settles; the rest is the next run's.
+const MOST_A_RUN: u32 = 1_000;
+const ORDERS_AT_ONCE: usize = 8;
+
+/// Settles what is due by Redis' clock, the clock that `pay_by` was set by.
+pub(crate) async fn settle(app: &AppState) -> Result<Summary, sale::Error> {
+    let due = app.store.due(app.stock.now(), MOST_A_RUN).await?;
+    let mut summary = Summary::default();
+    let mut settled = stream::iter(due)
+        .map(|order| async move { (order.id, settle_order(app, &order).await) })
+        .buffer_unordered(ORDERS_AT_ONCE);
+    while let Some((id, outcome)) = settled.next().await {
+        match outcome {
+            Ok(one) => summary += one,
+            Err(error) => tracing::warn!(order.id = %id, %error, "left to the next run"),
+        }
+    }
+    Ok(summary)
+}
+
+async fn settle_order(app: &AppState, order: &Order) -> Result<Summary, sale::Error> {
+    let (store, stock) = (app.store.as_ref(), &app.stock);
+    match order.state {
+        OrderState::Placed => {
+            let ended =
+                sale::end_order(store, stock, order.id, Transition::Expire, stock.now()).await?;
+            let expired = u32::from(matches!(ended, Transitioned::Done(_)));
+            Ok(Summary {
+                expired,
+                ..Summary::default()
+            })
+        }
+        OrderState::Paid => Ok(Summary::default()),
+        OrderState::Cancelled | OrderState::Expired | OrderState::Rejected => {
+            sale::finish_release(store, stock, order).await?;
+            Ok(Summary {
+                released: 1,
+                ..Summary::default()
+            })
+        }
+    }
+}
