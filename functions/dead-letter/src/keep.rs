@@ -3,19 +3,20 @@
 //! An event of ours is kept in the structured form in which it is sent again, whatever form the broker used. Anything
 //! else is kept as text: its `ce-` headers, if it has any, an empty line, and the body.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use aws_lc_rs::digest;
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
 };
+use domain::Clock;
 use events::envelope;
 use runtime::extract::Bytes;
 use serde_json::Value;
-use store::DeadLetter;
+use store::{DeadLetter, Store};
 
-use crate::{AppState, Error};
+use crate::Error;
 
 /// What may arrive. More than is kept, so that a giant is kept in part rather than refused and lost.
 pub(crate) const ARRIVING_BYTES_MAX: u64 = 1024 * 1024;
@@ -30,19 +31,26 @@ const REASON: &str = "x-spike-reason";
 /// (<https://github.com/knative/specs/blob/main/specs/eventing/data-plane.md>, "Derived error information").
 const KNATIVE_REASON: [&str; 2] = ["knativeerrorcode", "knativeerrordata"];
 
+/// What keeping needs.
+#[derive(Clone)]
+pub(crate) struct Keeper {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+}
+
 /// Keeps what the broker gave up on.
 pub(crate) async fn keep(
-    State(app): State<AppState>,
+    State(keeper): State<Keeper>,
     headers: HeaderMap,
     Bytes(body): Bytes,
 ) -> Result<StatusCode, Error> {
     let letter = DeadLetter {
         reason: reason(&headers, &body),
-        received_at: (app.clock)(),
+        received_at: (keeper.clock)(),
         redriven_at: None,
         ..letter(&headers, &body)
     };
-    app.store.add_dead_letter(&letter).await?;
+    keeper.store.add_dead_letter(&letter).await?;
     tracing::error!(
         dead_letter.id = letter.id,
         reason = letter.reason,

@@ -56,12 +56,13 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// The route of the broker. Never part of a public address.
-pub fn events(state: AppState) -> Router {
+/// The route of the broker. Never part of a public address, and it sends nothing: the broker that it serves can be the
+/// sink of [`AppState`].
+pub fn events(store: Arc<dyn Store>, clock: Clock) -> Router {
     let keep = post(keep::keep).layer(runtime::limit::body(keep::ARRIVING_BYTES_MAX));
     Router::new()
         .route("/events/dead-letter", keep)
-        .with_state(state)
+        .with_state(keep::Keeper { store, clock })
 }
 
 #[derive(OpenApi)]

@@ -21,6 +21,6 @@ async fn main() -> anyhow::Result<()> {
         authenticator: Authenticator::new(keys.expose(), &issuer, Arc::clone(&clock))?,
         clock,
     };
-    let broker = dead_letter::events(state.clone());
+    let broker = dead_letter::events(Arc::clone(&state.store), Arc::clone(&state.clock));
     runtime::serve(dead_letter::router(state).merge(broker)).await
 }

@@ -30,6 +30,7 @@ async fn rig() -> Rig {
     let (store, guard) = store::testing::store().await;
     let clock: Clock = Arc::new(|| NOW);
     let sink = Arc::new(Recorder::default());
+    let private = runtime::app(events(Arc::clone(&store), Arc::clone(&clock)));
     let state = AppState {
         store,
         sink: sink.clone(),
@@ -37,8 +38,8 @@ async fn rig() -> Rig {
         clock,
     };
     Rig {
-        public: runtime::app(router(state.clone())),
-        private: runtime::app(events(state)),
+        public: runtime::app(router(state)),
+        private,
         sink,
         _store: Box::new(guard),
     }
