@@ -1,2 +1,170 @@
-//! Binary.
-fn main() {}
+//! Binary `local`: the whole of Spike on one machine, and its parts as processes of their own.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use local::{
+    Local, Options,
+    broker::{Broker, Limits, Subscriber, ingress},
+    data::Data,
+    demo::Demo,
+    engine::Engine,
+};
+use runtime::{env, server};
+use url::Url;
+
+/// Runs Spike on this machine: all functions behind one port, and nothing to configure.
+#[derive(Debug, Parser)]
+#[command(name = "local", args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    up: Up,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs everything (the default).
+    Up(Up),
+    /// Runs the store alone: the `DynamoDB` API on an `SQLite` file.
+    Store {
+        /// The port on the loopback address; 0 takes a free one.
+        #[arg(long, default_value_t = 8000)]
+        port: u16,
+        /// The data directory.
+        #[arg(long, default_value = ".data")]
+        data: PathBuf,
+    },
+    /// Runs the broker alone: takes `CloudEvents` by `POST /`.
+    Broker {
+        /// The port on the loopback address; 0 takes a free one.
+        #[arg(long, default_value_t = 8081)]
+        port: u16,
+        /// Where events are delivered, for example `http://127.0.0.1:8082/events/order-placed`.
+        #[arg(long)]
+        subscriber: Url,
+        /// Where dead letters are delivered, for example `http://127.0.0.1:8083/events/dead-letter`.
+        #[arg(long)]
+        dead_letter: Url,
+    },
+    /// Prints the `OpenAPI` document of all functions.
+    Openapi,
+}
+
+#[derive(Debug, Args)]
+struct Up {
+    /// The public port on the loopback address; 0 takes a free one.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// The data directory: orders, stock, keys and the admin's password.
+    #[arg(long, default_value = ".data")]
+    data: PathBuf,
+    /// Forgets everything in the data directory first.
+    #[arg(long)]
+    reset: bool,
+    /// Creates no demo spike.
+    #[arg(long)]
+    no_demo: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    runtime::telemetry::init("local");
+    let done = match cli.command.unwrap_or(Command::Up(cli.up)) {
+        Command::Up(options) => up(options).await,
+        Command::Store { port, data } => run_store(port, data).await,
+        Command::Broker {
+            port,
+            subscriber,
+            dead_letter,
+        } => run_broker(port, &subscriber, &dead_letter).await,
+        Command::Openapi => local::openapi::text().map(|text| print!("{text}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("local: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn up(up: Up) -> anyhow::Result<()> {
+    let stop = server::stop_signal()?;
+    let defaults = spike::Rates::default();
+    let rates = spike::Rates {
+        burst_per_unit: rate("BUCKET_BURST", defaults.burst_per_unit)?,
+        refill_per_unit: rate("BUCKET_REFILL", defaults.refill_per_unit)?,
+    };
+    let options = Options {
+        data: up.data,
+        port: up.port,
+        reset: up.reset,
+        rates,
+    };
+    let local = Box::pin(Local::start(&options)).await?;
+    welcome(&local, !up.no_demo).await?;
+    stop.await;
+    eprintln!("Stopping: finishing what is under way.");
+    Box::pin(local.stop()).await
+}
+
+fn rate(name: &str, default: u32) -> anyhow::Result<u32> {
+    Ok(u32::try_from(env::number(
+        name,
+        default.into(),
+        0..=1_000,
+    )?)?)
+}
+
+/// Says where everything is. The line with the address comes last of what a machine reads, and means readiness.
+async fn welcome(local: &Local, demo: bool) -> anyhow::Result<()> {
+    println!("{}{}", local::READY, local.base_url);
+    println!(
+        "  admin        {} {}",
+        local.admin.username, local.admin.password
+    );
+    println!("  signing key  {}", local.signing_key_file.display());
+    println!("  inside       {}", local.private_socket.display());
+    if demo {
+        let demo = Demo::create(local).await?;
+        println!(
+            "  demo spike   {}, opens at {}",
+            demo.spike_id, demo.starts_at
+        );
+        println!("\nTo buy from it, once it is open:\n");
+        for line in demo.lines(&local.base_url) {
+            println!("  {line}");
+        }
+    }
+    println!("\nCtrl-C ends it; nothing is lost.");
+    Ok(())
+}
+
+async fn run_store(port: u16, data: PathBuf) -> anyhow::Result<()> {
+    let stop = server::stop_signal()?;
+    let data = Data::open(&data)?;
+    let engine = Engine::start(&data, port).await?;
+    engine.connect().await?;
+    println!("STORE_URL={}", engine.url()?);
+    stop.await;
+    engine.stop().await
+}
+
+async fn run_broker(port: u16, subscriber: &Url, dead_letter: &Url) -> anyhow::Result<()> {
+    let stop = server::stop_signal()?;
+    let subscriber = Subscriber::outside(subscriber).context("--subscriber")?;
+    let dead_letter = Subscriber::outside(dead_letter).context("--dead-letter")?;
+    let broker = Broker::new(Limits::default(), subscriber, dead_letter);
+    let listener = local::listen(port).await?;
+    println!("EVENTS_URL=http://{}/", listener.local_addr()?);
+    let app = runtime::app(ingress(broker.clone(), "/"));
+    server::serve_on(listener, app, runtime::Limits::default(), stop).await?;
+    if !broker.drain(Duration::from_secs(10)).await {
+        tracing::warn!("undelivered events are left to the sweeper");
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! The Redis of a data directory: a real `redis-server` as a child, on a Unix socket, with an append-only file.
+//!
+//! The child must not outlive us, however we end, and must not end before us:
+//! - It runs in a process group of its own, so that a Ctrl-C at the terminal reaches us and not it.
+//! - A shell between us and it waits for the end of a pipe that only we hold open. When we are killed, the pipe closes and
+//!   the shell ends Redis by SIGTERM, upon which Redis writes what it has and exits.
+//! - Should the shell be killed too, the next start finds the server by its socket (or its process id) and ends it first:
+//!   two servers on one append-only file would ruin it.
+
+mod leftover;
+mod wire;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use tokio::{
+    process::{Child, ChildStdin, Command},
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+use url::Url;
+
+use crate::data::Data;
+
+/// Runs `redis-server` with our arguments, passes its exit status on, and ends it when standard input closes.
+const WATCH: &str = r#"
+exec 3<&0
+redis-server "$@" 3<&- </dev/null &
+server=$!
+{ read -r _ <&3; kill -TERM "$server"; } 2>/dev/null &
+watcher=$!
+exec 3<&-
+wait "$server"
+status=$?
+kill "$watcher" 2>/dev/null
+exit "$status"
+"#;
+
+/// How long a server may read its append-only file at its start.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// How long a server may take to write what it has and exit.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(5);
+
+/// A running server, started again should it end by itself. Dropping this ends it too, without waiting for it.
+#[derive(Debug)]
+pub struct Redis {
+    socket: PathBuf,
+    stop: oneshot::Sender<()>,
+    keeper: JoinHandle<anyhow::Result<()>>,
+}
+
+/// The server's process: the shell that watches over it, and the pipe that the shell waits on.
+struct Server {
+    dir: PathBuf,
+    socket: PathBuf,
+    shell: Child,
+    _alive: Option<ChildStdin>,
+}
+
+impl Redis {
+    /// Ends what an earlier run has left behind, starts the server, and waits until it answers.
+    pub async fn start(data: &Data) -> anyhow::Result<Self> {
+        Self::end_leftover(data).await?;
+        let (dir, socket) = places(data)?;
+        let server = Server::start(dir, socket.clone()).await?;
+        let (stop, stopped) = oneshot::channel();
+        let keeper = tokio::spawn(keep(server, stopped));
+        Ok(Self {
+            socket,
+            stop,
+            keeper,
+        })
+    }
+
+    /// Ends what an earlier run has left behind.
+    pub async fn end_leftover(data: &Data) -> anyhow::Result<()> {
+        let (dir, socket) = places(data)?;
+        leftover::end(&dir, &socket).await
+    }
+
+    /// Its address, as `STOCK_URL` takes it.
+    pub fn url(&self) -> anyhow::Result<Url> {
+        let file = Url::from_file_path(&self.socket);
+        let file = file.map_err(|()| anyhow::anyhow!("the socket's path is not absolute"))?;
+        Ok(file.as_str().replacen("file:", "redis+unix:", 1).parse()?)
+    }
+
+    /// Lets the server write what it has and exit, and waits for it.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        // Whoever has ended already needs no signal.
+        let _ = self.stop.send(());
+        self.keeper.await?
+    }
+}
+
+fn places(data: &Data) -> anyhow::Result<(PathBuf, PathBuf)> {
+    Ok((data.dir("redis")?, data.socket("redis/redis.sock")?))
+}
+
+/// Starts the server again whenever it ends by itself, until told to stop. What it lost the sweeper loads again.
+async fn keep(mut server: Server, mut stopped: oneshot::Receiver<()>) -> anyhow::Result<()> {
+    loop {
+        let ended = tokio::select! {
+            ended = server.shell.wait() => ended?,
+            _ = &mut stopped => return server.stop().await,
+        };
+        tracing::error!(%ended, "redis-server ended by itself");
+        let Server { dir, socket, .. } = server;
+        leftover::end(&dir, &socket).await?;
+        server = Server::start(dir, socket).await?;
+    }
+}
+
+impl Server {
+    async fn start(dir: PathBuf, socket: PathBuf) -> anyhow::Result<Self> {
+        let mut shell = spawn(&dir, &socket)?;
+        let alive = shell.stdin.take();
+        let mut server = Self {
+            dir,
+            socket,
+            shell,
+            _alive: alive,
+        };
+        server.ready().await?;
+        Ok(server)
+    }
+
+    async fn ready(&mut self) -> anyhow::Result<()> {
+        let until = Instant::now() + READY_WITHIN;
+        while Instant::now() < until {
+            if wire::ask(&self.socket, "PING")
+                .await
+                .is_ok_and(|answer| answer == "+PONG")
+            {
+                return Ok(());
+            }
+            if let Some(status) = self.shell.try_wait()? {
+                bail!("redis-server ended with {status}: {}", self.last_words());
+            }
+            sleep(POLL).await;
+        }
+        bail!("redis-server does not answer: {}", self.last_words())
+    }
+
+    async fn stop(mut self) -> anyhow::Result<()> {
+        // The answer to a SHUTDOWN that works is the end of the connection.
+        let _ = wire::ask(&self.socket, "SHUTDOWN").await;
+        let ended = tokio::time::timeout(GONE_WITHIN, self.shell.wait()).await;
+        let status = ended.context("redis-server does not end")??;
+        if status.success() {
+            Ok(())
+        } else {
+            bail!("redis-server ended with {status}")
+        }
+    }
+
+    /// What the server said last, as it knows best why it ended.
+    fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.dir.join("redis.log")).unwrap_or_default();
+        let line = log.lines().last().unwrap_or("is redis-server installed?");
+        line.to_owned()
+    }
+}
+
+fn spawn(dir: &Path, socket: &Path) -> anyhow::Result<Child> {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(WATCH).arg("redis-server");
+    command
+        .arg("--dir")
+        .arg(dir)
+        .arg("--unixsocket")
+        .arg(socket);
+    command.arg("--pidfile").arg(dir.join("redis.pid"));
+    command.arg("--logfile").arg(dir.join("redis.log"));
+    let settings = [
+        ["--port", "0"],
+        ["--unixsocketperm", "600"],
+        ["--appendonly", "yes"],
+        ["--appendfsync", "everysec"],
+        ["--maxmemory", "1gb"],
+        ["--maxmemory-policy", "noeviction"],
+        ["--save", ""],
+        ["--daemonize", "no"],
+    ];
+    command.args(settings.iter().flatten());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.process_group(0);
+    command.spawn().context("cannot start sh for redis-server")
+}
+
+#[cfg(test)]
+mod tests;
