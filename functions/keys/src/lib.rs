@@ -1,7 +1,7 @@
 //! `keys`: publishes what access tokens are verified with. `GET /.well-known/jwks.json`,
 //! `GET /.well-known/openid-configuration`.
 //!
-//! Gateways that verify tokens at the edge read the second address and find the first in it (OpenID Connect Discovery
+//! Gateways that verify tokens at the edge read the second address and find the first in it (OIDC Discovery
 //! 1.0, section 4). The function holds public keys only. While a key is being replaced the set has two. Statuses: 200.
 
 use std::sync::Arc;
@@ -73,7 +73,7 @@ async fn jwks(State(app): State<AppState>) -> impl IntoResponse {
     ([CACHED], Json(&*app.keys)).into_response()
 }
 
-/// Where gateways find the keys (OpenID Connect Discovery).
+/// Where gateways find the keys (OIDC Discovery 1.0).
 #[utoipa::path(
     get,
     path = "/.well-known/openid-configuration",
