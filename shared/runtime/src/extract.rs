@@ -1,5 +1,6 @@
 //! Extractors whose rejections are problem documents and never quote what came.
 
+mod if_match;
 mod json;
 
 use axum::{
@@ -9,7 +10,8 @@ use axum::{
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
-pub use json::{Json, OptionalJson};
+pub use if_match::{IfMatch, etag};
+pub use json::{Json, OptionalJson, parse};
 
 use crate::{
     limit,

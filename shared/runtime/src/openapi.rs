@@ -3,7 +3,7 @@
 //! A handler's `#[utoipa::path]` says what it does and its successes. [`describe`] then adds, from the registry,
 //! the problems that its table lists, so that no handler repeats what a code means:
 //!
-//! ```ignore
+//! ```text
 //! pub fn openapi() -> OpenApi {
 //!     runtime::openapi::describe(Api::openapi(), &[
 //!         ("post", "/spikes/{spike_id}/orders/{token}", &[Code::SoldOut, Code::BadToken]),
@@ -58,7 +58,9 @@ pub fn describe(mut openapi: OpenApi, problems: &[(&str, &str, &[Code])]) -> Ope
         let mut found = item.into_iter().flat_map(operations);
         let found = found.find(|(name, _)| name == method);
         let (_, operation) = found.unwrap_or_else(|| panic!("no operation {method} {path}"));
-        codes.iter().for_each(|code| add(operation, *code));
+        for code in *codes {
+            add(operation, *code);
+        }
     }
     let components = openapi.components.get_or_insert_with(Components::new);
     let name = Problem::name().into_owned();
@@ -70,7 +72,9 @@ pub fn describe(mut openapi: OpenApi, problems: &[(&str, &str, &[Code])]) -> Ope
 
 fn describe_always(operation: &mut Operation, path: &str) {
     if operation.request_body.is_some() {
-        WITH_BODY.iter().for_each(|code| add(operation, *code));
+        for code in WITH_BODY {
+            add(operation, *code);
+        }
     }
     if operation.security.as_ref().is_some_and(|s| !s.is_empty()) {
         add(operation, Code::Unauthorized);
@@ -99,7 +103,8 @@ fn add(operation: &mut Operation, code: Code) {
             } else {
                 "\n\n"
             };
-            response.description += &format!("{gap}{line}");
+            response.description.push_str(gap);
+            response.description.push_str(&line);
         }
         extend(response, code);
     }

@@ -1,7 +1,7 @@
 //! JSON in and out.
 //!
-//! In: `Content-Type: application/json` (else 415), within the body's limit (413, 408), and exactly one document
-//! that fits the type, without doubled keys at any depth (else 400). Out: compact JSON.
+//! In: `Content-Type: application/json` (else 415), within the body's limit (413, 408), and exactly one object that
+//! fits the type, without doubled keys at any depth (else 400). Out: compact JSON.
 
 use std::{collections::HashSet, fmt};
 
@@ -83,7 +83,13 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+/// Reads one JSON document as strictly as [`Json`] does: a line of a longer body, for instance.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // `serde` also reads a struct from an array, field by field. Nobody means that.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        let detail = "The body is an array, not an object.";
+        return Err(Problem::new(Code::Malformed).detail(detail));
+    }
     serde_json::from_slice::<Unique>(body).map_err(|error| refusal(&error))?;
     serde_json::from_slice(body).map_err(|error| refusal(&error))
 }

@@ -37,7 +37,7 @@ codes! {
         "The path, the query or the body is not what this operation takes."
         "Compare the request with the API description. Unknown fields are refused."
     BadEvent BAD_REQUEST "bad-event" "Bad event":
-        "The request is not a CloudEvent of a type and version that this function takes."
+        "The request is not an event, by CloudEvents, of a type and version that this function takes."
         "Do not send it again: it can never be handled."
     Unauthorized UNAUTHORIZED "unauthorized" "No valid access token":
         "The operation needs an access token, and there was none that is valid now."
