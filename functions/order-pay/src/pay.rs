@@ -1,0 +1,104 @@
+//! `POST /orders/{order_id}/pay`.
+
+use auth::User;
+use axum::extract::State;
+use domain::{Order, OrderId, OrderState, OrderView, order::Payment, order::Refund};
+use runtime::extract::{Json, Path};
+use serde::{Deserialize, Serialize};
+use store::{Refunded, Transitioned};
+
+use crate::{AppState, Error};
+
+#[derive(Deserialize)]
+pub(crate) struct OrderPath {
+    order_id: OrderId,
+}
+
+/// How to pay.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "method": "test-approve" }))]
+pub struct PayRequest {
+    /// The means of payment.
+    pub method: Method,
+}
+
+/// A means of payment. Test mode has two, and moves no money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Always pays.
+    TestApprove,
+    /// Is always declined.
+    TestDecline,
+}
+
+/// Pays the caller's placed order.
+///
+/// Safe to repeat: an order is charged once, and a paid one is answered as it is. If the order ends while the money is
+/// on its way, the answer is 409 `order-ended` with the `refund` that is owed. An order that is still queued is not
+/// found yet, which is why 404 carries `Retry-After`.
+#[utoipa::path(
+    post,
+    path = "/orders/{order_id}/pay",
+    tag = "orders",
+    params(("order_id" = OrderId, Path, description = "The order.")),
+    request_body = PayRequest,
+    responses((status = 200, description = "Paid, now or before.", body = OrderView)),
+    security(("bearer" = [])),
+)]
+pub(crate) async fn pay(
+    State(app): State<AppState>,
+    User(caller): User,
+    Path(OrderPath { order_id }): Path<OrderPath>,
+    Json(PayRequest { method }): Json<PayRequest>,
+) -> Result<Json<OrderView>, Error> {
+    let order = app.store.order(order_id).await?;
+    let order = order.filter(|order| order.user_id == caller.user_id).ok_or(Error::NoOrder)?;
+    let paid = match order.state {
+        OrderState::Paid => order,
+        OrderState::Placed => {
+            let payment = app.payments.charge(order_id, order.total, method).await?;
+            settle(&app, order_id, payment).await?
+        }
+        OrderState::Cancelled | OrderState::Expired | OrderState::Rejected => {
+            return Err(ended(&app, order).await?);
+        }
+    };
+    Ok(Json(OrderView::from(&paid)))
+}
+
+/// Records money that has come: on the order, or as owed back.
+async fn settle(app: &AppState, order_id: OrderId, payment: Payment) -> Result<Order, Error> {
+    match app.store.pay(order_id, &payment).await? {
+        Transitioned::Done(order) => Ok(*order),
+        Transitioned::NotPlaced(order) if order.state == OrderState::Paid => Ok(*order),
+        Transitioned::NotPlaced(_) => Err(owe(app, order_id, payment).await?),
+        Transitioned::Unknown => Err(Error::NoOrder),
+    }
+}
+
+/// The answer for an order that has ended. An earlier call may have been charged without living to record it.
+async fn ended(app: &AppState, order: Order) -> Result<Error, Error> {
+    if order.refund.is_some() {
+        return Ok(Error::Ended(order.refund));
+    }
+    match app.payments.charged(order.id).await? {
+        Some(payment) => owe(app, order.id, payment).await,
+        None => Ok(Error::Ended(None)),
+    }
+}
+
+async fn owe(app: &AppState, order_id: OrderId, payment: Payment) -> Result<Error, Error> {
+    let refund = Refund { payment, recorded_at: (app.clock)() };
+    match app.store.refund(order_id, &refund).await? {
+        Refunded::Recorded(order) => {
+            tracing::info!(order.id = %order_id, "late money is owed back");
+            Ok(Error::Ended(order.refund))
+        }
+        // Ended orders stay ended and are never deleted, so neither can follow from what was read before.
+        Refunded::Live(_) | Refunded::Unknown => {
+            Err(Error::Store(store::Error::Corrupt(format!("order {order_id} ended and did not"))))
+        }
+    }
+}
