@@ -19,11 +19,8 @@ pub enum ConnectError {
 
 /// The store that `url` names: `dynamodb+http://HOST:PORT` is a `DynamoDB` endpoint without TLS.
 ///
-/// Nothing is sent: a store that is away is noticed by the first call, and a function can start without it.
-#[expect(
-    clippy::unused_async,
-    reason = "adapters whose protocol begins with a handshake wait here; callers need not change for them"
-)]
+/// Nothing is sent: a store that is away is noticed by the first call, and a function can start without it. Adapters whose
+/// protocol begins with a handshake will wait here.
 pub async fn connect(url: &Url) -> Result<Arc<dyn Store>, ConnectError> {
     match url.scheme() {
         "dynamodb+http" => Ok(Arc::new(DynamoStore::connect(url)?)),

@@ -17,6 +17,8 @@ mod request;
 mod sessions;
 mod spikes;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use std::time::Duration;

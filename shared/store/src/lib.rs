@@ -4,6 +4,8 @@
 //! adapter must pass. **The store is the truth**: every transition is one conditional write, and the store decides every
 //! race.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 mod connect;
 mod dynamodb;
 pub mod port;

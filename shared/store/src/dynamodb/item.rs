@@ -20,6 +20,10 @@ use crate::Error;
 pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// A text attribute.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "ids, texts and references to them are all handed in"
+)]
 pub(super) fn text(value: impl ToString) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }

@@ -145,10 +145,11 @@ impl DynamoStore {
         start: Option<Item>,
         most: usize,
     ) -> Result<(Vec<Item>, Option<Item>), Error> {
-        let mut condition = format!("#{} = :partition", listing.partition.0);
-        if listing.at_most.is_some() {
-            condition.push_str(&format!(" AND #{} <= :at_most", listing.sort));
-        }
+        let (partition, sort) = (listing.partition.0, listing.sort);
+        let condition = match listing.at_most {
+            None => format!("#{partition} = :partition"),
+            Some(_) => format!("#{partition} = :partition AND #{sort} <= :at_most"),
+        };
         let filter = listing
             .filter
             .as_ref()

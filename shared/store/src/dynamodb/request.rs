@@ -113,7 +113,9 @@ pub(super) fn put_if_absent(table: &'static str, item: Item) -> Result<TransactW
         .build())
 }
 
-fn unbuildable(error: BuildError) -> Error {
+/// A request that lacks a part: a defect.
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+pub(super) fn unbuildable(error: BuildError) -> Error {
     Error::Corrupt(error.to_string())
 }
 

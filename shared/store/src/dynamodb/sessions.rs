@@ -19,7 +19,7 @@ use super::{
 use crate::{Error, LoginAttempts, Rotation, Session, Sessions};
 
 /// For how long a failed login counts.
-const ATTEMPTS_COUNT_FOR: Duration = Duration::from_secs(24 * 3600);
+const ATTEMPTS_COUNT_FOR: Duration = Duration::from_hours(24);
 
 fn token_key(hash: &str) -> String {
     format!("token#{hash}")

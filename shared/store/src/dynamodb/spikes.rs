@@ -92,13 +92,13 @@ fn same_but_for_marks(a: &Spike, b: &Spike) -> bool {
 impl DynamoStore {
     async fn shelf(
         &self,
-        shelf: usize,
+        number: usize,
         after: Option<After>,
         most: usize,
     ) -> Result<Vec<Spike>, Error> {
         let listing = Listing::of(
             (SPIKES, "shelf"),
-            ("shelf", text(SHELVES[shelf])),
+            ("shelf", text(SHELVES[number])),
             "ends_at",
         );
         self.list(&listing, after, most)
@@ -130,23 +130,23 @@ impl Spikes for DynamoStore {
         let (first, mut after) = match cursor {
             None => (0, None),
             Some(cursor) => {
-                let [shelf, ends_at, id] = parts("spikes", cursor)?;
-                let shelf = SHELVES
+                let [name, ends_at, id] = parts("spikes", cursor)?;
+                let first = SHELVES
                     .iter()
-                    .position(|name| *name == shelf)
+                    .position(|shelf| *shelf == name)
                     .ok_or(Error::Cursor)?;
                 let after = After {
                     sort: number(part::<i64>(ends_at)?),
                     id: part::<SpikeId>(id)?.to_string(),
                 };
-                (shelf, Some(after))
+                (first, Some(after))
             }
         };
         let size = page_size(limit);
         let mut spikes = Vec::new();
-        for shelf in first..SHELVES.len() {
+        for number in first..SHELVES.len() {
             spikes.extend(
-                self.shelf(shelf, after.take(), size + 1 - spikes.len())
+                self.shelf(number, after.take(), size + 1 - spikes.len())
                     .await?,
             );
             if spikes.len() > size {

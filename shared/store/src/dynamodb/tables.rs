@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     error::BuildError,
+    operation::create_table::CreateTableError,
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
         Projection, ProjectionType,
@@ -21,7 +22,7 @@ use aws_sdk_dynamodb::{
     },
 };
 
-use super::DynamoStore;
+use super::{DynamoStore, request::unbuildable};
 use crate::Error;
 
 /// Accounts and the names that they hold.
@@ -104,10 +105,10 @@ impl DynamoStore {
             .client
             .create_table()
             .table_name(table)
-            .key_schema(key("id", KeyType::Hash).map_err(refused)?)
-            .set_attribute_definitions(Some(attributes.map_err(refused)?))
+            .key_schema(key("id", KeyType::Hash).map_err(unbuildable)?)
+            .set_attribute_definitions(Some(attributes.map_err(unbuildable)?))
             .set_global_secondary_indexes(
-                Some(indexes.map_err(refused)?).filter(|list| !list.is_empty()),
+                Some(indexes.map_err(unbuildable)?).filter(|list| !list.is_empty()),
             )
             .billing_mode(BillingMode::PayPerRequest)
             .send()
@@ -117,7 +118,7 @@ impl DynamoStore {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(|e| e.is_resource_in_use_exception()) =>
+                    .is_some_and(CreateTableError::is_resource_in_use_exception) =>
             {
                 Ok(())
             }
@@ -164,7 +165,7 @@ impl DynamoStore {
             .build();
         let update = self.client.update_time_to_live().table_name(table);
         let updated = update
-            .time_to_live_specification(ttl.map_err(refused)?)
+            .time_to_live_specification(ttl.map_err(unbuildable)?)
             .send()
             .await;
         updated
@@ -200,8 +201,4 @@ fn index(
                 .build(),
         )
         .build()
-}
-
-fn refused(error: BuildError) -> Error {
-    Error::Corrupt(error.to_string())
 }
