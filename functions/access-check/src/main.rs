@@ -1,2 +1,20 @@
-//! Binary.
-fn main() {}
+//! Binary of `access-check`: connects the store and Redis, then serves its router.
+//!
+//! Environment: `STORE_URL`, `STOCK_URL`; `ACCESS_TOKEN_KEYS` (a JWK set), `ISSUER`; `PORT`. Secrets may be given as files, `NAME_FILE`.
+
+use access_check::AppState;
+use auth::Authenticator;
+use runtime::{clock, env};
+use stock::Stock;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    runtime::telemetry::init("access-check");
+    let (stock_url, store_url) = (env::url("STOCK_URL")?, env::url("STORE_URL")?);
+    let (stock, store) = tokio::join!(Stock::connect(&stock_url, clock::system()), store::connect(&store_url));
+    let (stock, store) = (stock?, store?);
+    let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
+    let authenticator = Authenticator::new(env::secret("ACCESS_TOKEN_KEYS")?.expose(), &issuer, stock.clock())?;
+    let state = AppState::new(store, stock, authenticator, &clock::system());
+    runtime::serve(access_check::router(state)).await
+}

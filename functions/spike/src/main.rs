@@ -1,2 +1,37 @@
-//! Binary.
-fn main() {}
+//! Binary of `spike`: connects what a purchase needs, then serves its router.
+//!
+//! Environment: `STOCK_URL`, `STORE_URL`, `EVENTS_URL`; `ACCESS_TOKEN_KEYS` (a JWK set), `ISSUER`; `PATH_TOKEN_KEY`;
+//! `BUCKET_BURST` and `BUCKET_REFILL`, multiples of a spike's stock, default 2, 0 = no bucket; `PORT`. Secrets may be
+//! given as files, `NAME_FILE`.
+
+use std::sync::Arc;
+
+use auth::{Authenticator, PathTokens};
+use runtime::{clock, env};
+use spike::{AppState, Parts, Rates};
+use stock::Stock;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    runtime::telemetry::init("spike");
+    let (stock_url, store_url) = (env::url("STOCK_URL")?, env::url("STORE_URL")?);
+    let (stock, store) = tokio::join!(Stock::connect(&stock_url, clock::system()), store::connect(&store_url));
+    let stock = stock?;
+    let keys = env::secret("ACCESS_TOKEN_KEYS")?;
+    let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
+    let parts = Parts {
+        store: store?,
+        sink: events::connect(&env::url("EVENTS_URL")?)?,
+        verifier: Authenticator::new(keys.expose(), &issuer, stock.clock())?.verifier,
+        path_tokens: PathTokens::new(env::secret("PATH_TOKEN_KEY")?.expose().as_bytes())?,
+        clock: clock::system(),
+        random: Arc::new(auth::random),
+        rates: Rates { burst_per_unit: rate("BUCKET_BURST")?, refill_per_unit: rate("BUCKET_REFILL")? },
+        stock,
+    };
+    runtime::serve(spike::router(AppState::new(parts))).await
+}
+
+fn rate(name: &str) -> anyhow::Result<u32> {
+    Ok(u32::try_from(env::number(name, 2, 0..=1_000)?)?)
+}

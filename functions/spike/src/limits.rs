@@ -1,0 +1,171 @@
+//! Token buckets: per spike, per user, and one for look-ups of ids that nobody knows.
+//!
+//! They count by the injected clock and live in bounded caches, so guessed ids cost no memory. A bucket belongs to one
+//! instance. On Lambda an instance serves one request at a time; there reserved concurrency, the gateway's throttle and
+//! the WAF are the limits, and these only back them up.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use domain::{Clock, SpikeId, UserId};
+use governor::{
+    Quota, RateLimiter,
+    clock::Clock as Ticking,
+    middleware::NoOpMiddleware,
+    state::{InMemoryState, NotKeyed},
+};
+use moka::sync::Cache;
+
+const MOST_SPIKES: u64 = 1_000;
+const MOST_USERS: u64 = 50_000;
+const USER_PER_SEC: u32 = 5;
+const LOOKUPS_PER_SEC: u32 = 100;
+
+/// How fast one instance lets buyers through to one spike, as multiples of its stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    /// Buyers at once per unit of stock. 0 turns the spike's bucket off.
+    pub burst_per_unit: u32,
+    /// Further buyers a second per unit of stock. 0 turns the spike's bucket off.
+    pub refill_per_unit: u32,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self { burst_per_unit: 2, refill_per_unit: 2 }
+    }
+}
+
+/// The injected clock, as `governor` reads it.
+#[derive(Clone)]
+struct Ticks(Clock);
+
+impl Ticking for Ticks {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        Duration::from_millis(u64::try_from((self.0)().as_millis()).unwrap_or(0))
+    }
+}
+
+type Bucket = RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Duration>>;
+
+/// A spike's bucket, and the stock that it was made for.
+#[derive(Clone)]
+struct SpikeBucket {
+    stock: u32,
+    bucket: Arc<Bucket>,
+}
+
+/// The buckets of one instance.
+pub(crate) struct Limits {
+    rates: Rates,
+    clock: Clock,
+    spikes: Cache<SpikeId, SpikeBucket>,
+    users: Cache<UserId, Arc<Bucket>>,
+    lookups: Bucket,
+}
+
+impl Limits {
+    pub(crate) fn new(rates: Rates, clock: Clock) -> Self {
+        Self {
+            rates,
+            spikes: Cache::new(MOST_SPIKES),
+            users: Cache::new(MOST_USERS),
+            lookups: bucket(LOOKUPS_PER_SEC, LOOKUPS_PER_SEC, &clock),
+            clock,
+        }
+    }
+
+    /// Takes a token for one buyer of a spike with `stock` units. A changed stock starts a full bucket of the new size.
+    pub(crate) fn admits_to(&self, spike_id: SpikeId, stock: u32) -> bool {
+        if self.rates.burst_per_unit == 0 || self.rates.refill_per_unit == 0 {
+            return true;
+        }
+        let kept = self.spikes.get(&spike_id).filter(|kept| kept.stock == stock);
+        let kept = kept.unwrap_or_else(|| {
+            let stale = |kept: &SpikeBucket| kept.stock != stock;
+            let entry = self.spikes.entry(spike_id).or_insert_with_if(|| self.spike_bucket(stock), stale);
+            entry.into_value()
+        });
+        kept.bucket.check().is_ok()
+    }
+
+    fn spike_bucket(&self, stock: u32) -> SpikeBucket {
+        let burst = stock.saturating_mul(self.rates.burst_per_unit);
+        let refill = stock.saturating_mul(self.rates.refill_per_unit);
+        SpikeBucket { stock, bucket: Arc::new(bucket(burst, refill, &self.clock)) }
+    }
+
+    /// Takes one of the user's tokens: five a second.
+    pub(crate) fn admits_user(&self, user_id: UserId) -> bool {
+        let full = || Arc::new(bucket(USER_PER_SEC, USER_PER_SEC, &self.clock));
+        self.users.get_with(user_id, full).check().is_ok()
+    }
+
+    /// Takes a token for looking an id up that this instance has not found to be a spike.
+    pub(crate) fn admits_lookup(&self) -> bool {
+        self.lookups.check().is_ok()
+    }
+}
+
+/// A full bucket; sizes of 0 count as 1.
+fn bucket(burst: u32, refill_per_sec: u32, clock: &Clock) -> Bucket {
+    let at_least_one = |size: u32| NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN);
+    let quota = Quota::per_second(at_least_one(refill_per_sec)).allow_burst(at_least_one(burst));
+    RateLimiter::direct_with_clock(quota, Ticks(Arc::clone(clock)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use domain::Timestamp;
+
+    use super::*;
+
+    fn limits(rates: Rates) -> (Arc<AtomicI64>, Limits) {
+        let ms = Arc::new(AtomicI64::new(1_000_000));
+        let read = Arc::clone(&ms);
+        let clock: Clock = Arc::new(move || Timestamp::from_millis(read.load(Ordering::SeqCst)));
+        (ms, Limits::new(rates, clock))
+    }
+
+    fn spike_id() -> SpikeId {
+        SpikeId::mint(Timestamp::from_millis(1), [1; 10])
+    }
+
+    #[test]
+    fn a_spike_admits_twice_its_stock_at_once_and_twice_its_stock_a_second() {
+        let (ms, limits) = limits(Rates::default());
+        let admitted = || (0..50).filter(|_| limits.admits_to(spike_id(), 3)).count();
+        assert_eq!(admitted(), 6);
+        ms.fetch_add(1_000, Ordering::SeqCst);
+        assert_eq!(admitted(), 6);
+        ms.fetch_add(500, Ordering::SeqCst);
+        assert_eq!(admitted(), 3);
+    }
+
+    #[test]
+    fn a_raised_stock_gets_a_bigger_bucket() {
+        let (_, limits) = limits(Rates::default());
+        let admitted = |stock| (0..50).filter(|_| limits.admits_to(spike_id(), stock)).count();
+        assert_eq!(admitted(2), 4);
+        assert_eq!(admitted(5), 10);
+    }
+
+    #[test]
+    fn a_bucket_of_rate_zero_is_off() {
+        let (_, limits) = limits(Rates { burst_per_unit: 0, refill_per_unit: 2 });
+        assert!((0..1_000).all(|_| limits.admits_to(spike_id(), 1)));
+    }
+
+    #[test]
+    fn a_user_has_five_tries_a_second() {
+        let (ms, limits) = limits(Rates::default());
+        let user_id = UserId::mint(Timestamp::from_millis(1), [2; 10]);
+        let admitted = || (0..50).filter(|_| limits.admits_user(user_id)).count();
+        assert_eq!(admitted(), 5);
+        ms.fetch_add(200, Ordering::SeqCst);
+        assert_eq!(admitted(), 1);
+    }
+}
