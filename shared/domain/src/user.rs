@@ -81,6 +81,17 @@ pub enum Role {
     Admin,
 }
 
+/// The longest display name, in characters.
+pub const MAX_DISPLAY_NAME_CHARS: usize = 80;
+
+/// Whether the text can be a display name: 1 to 80 characters, not only blanks, without control characters.
+#[must_use]
+pub fn is_display_name(text: &str) -> bool {
+    let blank = text.trim().is_empty();
+    let visible = !blank && !text.chars().any(char::is_control);
+    visible && text.chars().count() <= MAX_DISPLAY_NAME_CHARS
+}
+
 /// The most bytes of JSON text that a user's attributes may have. What an access rule can cost follows from it.
 pub const MAX_ATTRIBUTES_BYTES: u32 = 4096;
 /// How deep lists and objects may stand in each other in a user's attributes.
@@ -171,11 +182,30 @@ mod tests {
     }
 
     #[test]
+    fn display_names_are_visible_lines() {
+        for (text, fits) in [
+            ("Ada Lovelace", true),
+            (&"é".repeat(80), true),
+            (&"é".repeat(81), false),
+            (" ", false),
+            ("", false),
+            ("a\r\nb", false),
+        ] {
+            assert_eq!(is_display_name(text), fits, "{text}");
+        }
+    }
+
+    #[test]
     fn attributes_have_a_largest_size_and_depth() {
         let text = |length: usize| serde_json::json!({ "a": "x".repeat(length) });
         let nested = serde_json::json!({ "a": [[{ "b": 1 }]] });
         let deeper = serde_json::json!({ "a": [[{ "b": [] }]] });
-        for (value, fits) in [(text(4088), true), (text(4089), false), (nested, true), (deeper, false)] {
+        for (value, fits) in [
+            (text(4088), true),
+            (text(4089), false),
+            (nested, true),
+            (deeper, false),
+        ] {
             assert_eq!(check_attributes(value.as_object().unwrap()).is_ok(), fits);
         }
     }
