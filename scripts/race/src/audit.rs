@@ -1,0 +1,393 @@
+//! Whether the sale kept its promises: each check is one line of the report.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use domain::{OrderId, Units};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    admin::Admin,
+    api::{Accepted, OrderView, OrdersPage, PathToken, Stats},
+    buyer::{Bought, End, Sale},
+    client::{Answer, Request},
+    funnel::{Funnel, Step},
+    patience::Patience,
+    users::Buyer,
+};
+
+/// How many orders are cancelled.
+pub const CANCELLED: usize = 10;
+/// How many new buyers then try to get their units; more than there are units.
+pub const LATECOMERS: usize = 3 * CANCELLED;
+
+/// How many requests of the audit are under way at a time.
+const CONCURRENCY: usize = 32;
+/// How many of those who were refused are asked whether they have an order.
+const REFUSED_ASKED: usize = 200;
+/// How long the system may take to come to rest, and to sell what was given back.
+const REST: Duration = Duration::from_secs(20);
+/// Longer than a function may remember that all is sold.
+const FLAG: Duration = Duration::from_millis(1200);
+
+/// A promise, and whether it was kept.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// The promise.
+    pub promise: String,
+    /// Whether it was kept.
+    pub kept: bool,
+    /// What was found.
+    pub found: String,
+}
+
+impl Check {
+    fn new(promise: impl Into<String>, kept: bool, found: impl Into<String>) -> Self {
+        Self {
+            promise: promise.into(),
+            kept,
+            found: found.into(),
+        }
+    }
+}
+
+/// A sale to be audited.
+pub struct Audit<'a> {
+    /// The sale.
+    pub sale: &'a Sale,
+    /// Who may see its figures.
+    pub admin: &'a Admin<'a>,
+    /// Everybody who came.
+    pub buyers: &'a [Buyer],
+    /// New buyers, for the units that are given back.
+    pub latecomers: &'a [Buyer],
+    /// How each buyer's attempt ended.
+    pub ends: &'a [End],
+    /// How many units there were.
+    pub units: u32,
+}
+
+impl Audit<'_> {
+    /// Makes all checks.
+    pub async fn run(&self, with_cancelling: bool) -> anyhow::Result<Vec<Check>> {
+        let winners = self.winners();
+        let mut live: Vec<OrderView> = winners.iter().map(|(_, it)| it.order.clone()).collect();
+        let mut checks = vec![self.everybody_was_answered()];
+        checks.push(self.as_many_orders_as_units(&live));
+        checks.push(self.one_order_per_user(&winners).await?);
+        checks.push(self.repetition_changes_nothing(&winners).await?);
+        if with_cancelling {
+            let (check, now_live) = self.given_back_and_bought_again(&winners).await?;
+            checks.push(check);
+            live = now_live;
+        }
+        checks.insert(2, no_unit_twice(&live, self.units));
+        checks.extend(self.at_rest(&live).await?);
+        Ok(checks)
+    }
+
+    fn winners(&self) -> Vec<(&Buyer, &Bought)> {
+        let ends = self.buyers.iter().zip(self.ends);
+        ends.filter_map(|(buyer, end)| match end {
+            End::Bought(bought) => Some((buyer, bought)),
+            End::Refused(_) | End::Failed(_) => None,
+        })
+        .collect()
+    }
+
+    fn everybody_was_answered(&self) -> Check {
+        let failed = self.ends.iter().filter_map(|end| match end {
+            End::Failed(reason) => Some(reason.as_str()),
+            End::Bought(_) | End::Refused(_) => None,
+        });
+        let failed: Vec<&str> = failed.collect();
+        let found = match failed.first() {
+            Some(first) => format!("{} were not, such as {first}", failed.len()),
+            None => format!("{} of {}", self.ends.len(), self.ends.len()),
+        };
+        Check::new("everybody got a final answer", failed.is_empty(), found)
+    }
+
+    fn as_many_orders_as_units(&self, orders: &[OrderView]) -> Check {
+        let quantity = self.sale.quantity;
+        let wanted = u32::try_from(self.buyers.len())
+            .unwrap_or(u32::MAX)
+            .saturating_mul(quantity);
+        // Who wants two units is refused when one is left.
+        let sellable = wanted.min(self.units - self.units % quantity);
+        let ids: BTreeSet<OrderId> = orders.iter().map(|order| order.order_id).collect();
+        let live = orders.iter().filter(|order| order.is_live());
+        let units: u32 = live.map(|order| order.units.quantity()).sum();
+        Check::new(
+            "202s = orders = units",
+            units == sellable
+                && orders.len() == ids.len()
+                && units == sellable_of(orders, quantity),
+            format!(
+                "{} accepted, {} orders, {units} of {sellable} units sold",
+                orders.len(),
+                ids.len()
+            ),
+        )
+    }
+
+    async fn one_order_per_user(&self, winners: &[(&Buyer, &Bought)]) -> anyhow::Result<Check> {
+        let listed = stream::iter(winners).map(async |(buyer, bought)| {
+            let orders = self.orders(buyer).await?;
+            let ids: Vec<OrderId> = orders.iter().map(|order| order.order_id).collect();
+            anyhow::Ok(ids == [bought.order.order_id])
+        });
+        let listed: Vec<bool> = listed.buffer_unordered(CONCURRENCY).try_collect().await?;
+        let refused = self.buyers.iter().zip(self.ends);
+        let refused = refused.filter(|(_, end)| matches!(end, End::Refused(_)));
+        let path = format!("/spikes/{}/order", self.sale.spike_id);
+        let asked = stream::iter(refused.take(REFUSED_ASKED)).map(async |(buyer, _)| {
+            let answer = self.ask(buyer, Request::get(path.as_str())).await?;
+            anyhow::Ok(answer.status.as_u16() == 404)
+        });
+        let asked: Vec<bool> = asked.buffer_unordered(CONCURRENCY).try_collect().await?;
+        let [one, none] = [&listed, &asked].map(|all| all.iter().filter(|it| **it).count());
+        Ok(Check::new(
+            "one order per user",
+            one == listed.len() && none == asked.len(),
+            format!(
+                "{one} of {} buyers have their one order, {none} of {} refused ones have none",
+                listed.len(),
+                asked.len()
+            ),
+        ))
+    }
+
+    async fn repetition_changes_nothing(
+        &self,
+        winners: &[(&Buyer, &Bought)],
+    ) -> anyhow::Result<Check> {
+        let again = stream::iter(winners).map(async |(buyer, bought)| {
+            let answer = self.order(buyer).await?;
+            let same = answer.status.as_u16() == 202
+                && answer.json::<Accepted>()?.order_id == bought.order.order_id;
+            anyhow::Ok(same)
+        });
+        let again: Vec<bool> = again.buffer_unordered(CONCURRENCY).try_collect().await?;
+        let same = again.iter().filter(|it| **it).count();
+        Ok(Check::new(
+            "a repeated purchase gets the same order",
+            same == again.len(),
+            format!("{same} of {}", again.len()),
+        ))
+    }
+
+    /// Cancels some orders and lets more new buyers come than there are units. Answers also with all live orders.
+    async fn given_back_and_bought_again(
+        &self,
+        winners: &[(&Buyer, &Bought)],
+    ) -> anyhow::Result<(Check, Vec<OrderView>)> {
+        let left = self.admin.stats(self.sale.spike_id).await?.store.free;
+        let (giving_back, keeping) = winners.split_at(CANCELLED.min(winners.len()));
+        let mut cancelled = 0;
+        for (buyer, bought) in giving_back {
+            let request = Request::post(format!("/orders/{}/cancel", bought.order.order_id));
+            let answer = self.ask(buyer, request).await?;
+            let order: OrderView = answer.success("a cancellation")?.json()?;
+            cancelled += usize::from(order.state == "cancelled");
+        }
+        let units = left + u64::from(self.sale.quantity) * giving_back.len() as u64;
+        let expected = usize::try_from(units / u64::from(self.sale.quantity))?;
+        let expected = expected.min(self.latecomers.len());
+        let orders = self.latecomers_orders(expected).await?;
+        let bought = orders.len();
+        let check = Check::new(
+            format!(
+                "after {} cancellations their units, and no more, can be bought",
+                giving_back.len()
+            ),
+            cancelled == giving_back.len() && bought == expected,
+            format!("{cancelled} cancelled, {bought} bought again of {expected}"),
+        );
+        let kept = keeping.iter().map(|(_, it)| it.order.clone());
+        Ok((check, kept.chain(orders).collect()))
+    }
+
+    /// The orders that the latecomers get. They come again and again until `expected` have one, then once more.
+    async fn latecomers_orders(&self, expected: usize) -> anyhow::Result<Vec<OrderView>> {
+        let until = Instant::now() + REST;
+        let mut orders: BTreeMap<usize, OrderView> = BTreeMap::new();
+        loop {
+            let last_round = orders.len() >= expected || Instant::now() > until;
+            let rest = self.latecomers.iter().enumerate();
+            let rest: Vec<_> = rest
+                .filter(|(index, _)| !orders.contains_key(index))
+                .collect();
+            let ends = stream::iter(rest).map(async |(index, buyer)| {
+                let end = self.sale.buy(buyer, Instant::now()).await;
+                (index, end)
+            });
+            let ends: Vec<(usize, End)> = ends.buffer_unordered(CONCURRENCY).collect().await;
+            for (index, end) in ends {
+                match end {
+                    End::Bought(bought) => {
+                        orders.insert(index, bought.order);
+                    }
+                    End::Refused(_) => {}
+                    End::Failed(reason) => anyhow::bail!("a latecomer: {reason}"),
+                }
+            }
+            if last_round {
+                return Ok(orders.into_values().collect());
+            }
+            sleep(FLAG).await;
+        }
+    }
+
+    /// What Redis and the store must agree about once nothing is under way.
+    async fn at_rest(&self, live: &[OrderView]) -> anyhow::Result<[Check; 2]> {
+        let sold: u64 = live
+            .iter()
+            .map(|order| u64::from(order.units.quantity()))
+            .sum();
+        let free = u64::from(self.units).saturating_sub(sold);
+        let until = Instant::now() + REST;
+        let stats = loop {
+            let stats = self.admin.stats(self.sale.spike_id).await?;
+            if agrees(&stats, free, sold) && is_quiet(&stats) || Instant::now() > until {
+                break stats;
+            }
+            sleep(Duration::from_millis(250)).await;
+        };
+        let redis = stats.redis.as_ref();
+        let shown = redis.map_or("not loaded".to_owned(), |it| it.free.to_string());
+        let agreement = Check::new(
+            "units free in Redis = units free in the store",
+            agrees(&stats, free, sold),
+            format!(
+                "{shown} and {}, {} differ; {} held, {sold} sold",
+                stats.store.free, stats.free_differs, stats.store.held
+            ),
+        );
+        let pending = redis.map_or("not loaded".to_owned(), |it| it.pending.to_string());
+        Ok([
+            agreement,
+            Check::new("nothing is pending", is_quiet(&stats), pending),
+        ])
+    }
+
+    /// All orders of this sale in the user's list.
+    async fn orders(&self, buyer: &Buyer) -> anyhow::Result<Vec<OrderView>> {
+        let mut found = Vec::new();
+        let mut path = "/orders".to_owned();
+        loop {
+            let answer = self.ask(buyer, Request::get(path)).await?;
+            let page: OrdersPage = answer.success("GET /orders")?.json()?;
+            let ours = page.orders.into_iter();
+            found.extend(ours.filter(|order| order.spike_id == Some(self.sale.spike_id)));
+            match page.next {
+                Some(cursor) => path = format!("/orders?cursor={cursor}"),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    async fn order(&self, buyer: &Buyer) -> anyhow::Result<Answer> {
+        let spike = format!("/spikes/{}", self.sale.spike_id);
+        let token = self
+            .ask(buyer, Request::post(format!("{spike}/token")))
+            .await?;
+        let PathToken { token } = token.success("a path token")?.json()?;
+        let order = Request::post(format!("{spike}/orders/{token}"))
+            .json(&json!({ "quantity": self.sale.quantity }));
+        self.ask(buyer, order).await
+    }
+
+    /// Asks until there is a final answer, outside of the funnel that is reported.
+    async fn ask(&self, buyer: &Buyer, request: Request) -> anyhow::Result<Answer> {
+        let now = Instant::now();
+        let patience = Patience {
+            client: &self.sale.client,
+            funnel: &Funnel::default(),
+            until: now + self.sale.patience,
+        };
+        let request = request.bearer(&buyer.bearer);
+        patience.settle(Step::Read, &request, now).await.answer
+    }
+}
+
+fn sellable_of(orders: &[OrderView], quantity: u32) -> u32 {
+    u32::try_from(orders.len())
+        .unwrap_or(u32::MAX)
+        .saturating_mul(quantity)
+}
+
+fn no_unit_twice(live: &[OrderView], top: u32) -> Check {
+    let units: Vec<u32> = live.iter().flat_map(|order| order.units.iter()).collect();
+    let distinct: Units = units.iter().copied().collect();
+    let within = distinct.iter().all(|unit| (1..=top).contains(&unit));
+    let found = format!(
+        "{} units, {} distinct, highest {}",
+        units.len(),
+        distinct.len(),
+        distinct.highest()
+    );
+    Check::new(
+        "no unit twice",
+        within && units.len() == distinct.len(),
+        found,
+    )
+}
+
+fn agrees(stats: &Stats, free: u64, sold: u64) -> bool {
+    let redis_free = stats.redis.as_ref().map(|it| it.free);
+    stats.free_differs == 0
+        && redis_free == Some(free)
+        && stats.store.free == free
+        && stats.store.held == sold
+}
+
+fn is_quiet(stats: &Stats) -> bool {
+    stats.redis.as_ref().is_some_and(|it| it.pending == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Timestamp;
+
+    use super::*;
+    use crate::api::{RedisStats, StoreStats};
+
+    fn order(seed: u8, units: &[u32]) -> OrderView {
+        OrderView {
+            order_id: OrderId::mint(Timestamp::from_millis(1), [seed; 10]),
+            state: "placed".to_owned(),
+            spike_id: None,
+            units: units.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn a_unit_sold_twice_or_made_up_is_found() {
+        assert!(no_unit_twice(&[order(1, &[1]), order(2, &[2])], 2).kept);
+        assert!(!no_unit_twice(&[order(1, &[1]), order(2, &[1])], 2).kept);
+        assert!(!no_unit_twice(&[order(1, &[1]), order(2, &[3])], 2).kept);
+    }
+
+    #[test]
+    fn redis_and_store_must_agree_with_each_other_and_with_what_was_sold() {
+        let stats = |free, held, differs| Stats {
+            redis: Some(RedisStats {
+                free,
+                buyers: 0,
+                pending: 0,
+            }),
+            store: StoreStats { free: 5, held },
+            free_differs: differs,
+        };
+        assert!(agrees(&stats(5, 95, 0), 5, 95));
+        assert!(!agrees(&stats(4, 95, 1), 5, 95));
+        assert!(!agrees(&stats(5, 94, 0), 5, 95));
+        assert!(!agrees(&stats(5, 95, 2), 5, 95));
+        assert!(!agrees(&stats(5, 95, 0), 6, 94));
+    }
+}
