@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode},
     routing::post,
 };
+use runtime::extract::Bytes;
 use sale::Catalog;
 use stock::Stock;
 use store::Store;
@@ -59,7 +59,7 @@ pub fn router(state: AppState) -> Router {
 async fn order_placed(
     State(app): State<AppState>,
     headers: HeaderMap,
-    body: Bytes,
+    Bytes(body): Bytes,
 ) -> Result<StatusCode, Error> {
     let event = events::envelope::read(&headers, &body)?;
     let written = write::write(&app, event).await?;

@@ -11,7 +11,7 @@ const AT_ONCE: u32 = 100;
 /// How many rounds one run makes; the rest is the next run's.
 const ROUNDS: usize = 50;
 /// Pending for longer than this is an alarm.
-const ALARM_AFTER: Duration = Duration::from_secs(3600);
+const ALARM_AFTER: Duration = Duration::from_hours(1);
 
 /// Publishes the pending reservations whose time has come; how many the broker took.
 ///
@@ -35,7 +35,7 @@ pub(crate) async fn publish_due(app: &AppState, spike_id: SpikeId) -> Result<u32
             match sent {
                 Ok(()) => published += 1,
                 Err(error) => {
-                    tracing::warn!(order.id = %event.order_id, %error, "publishing is left to a later run")
+                    tracing::warn!(order.id = %event.order_id, %error, "publishing is left to a later run");
                 }
             }
         }

@@ -12,9 +12,9 @@ use crate::{AppState, Summary, audit, publish};
 /// How long one spike may take before the others' turn; what is left is the next run's.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// How often a sale is audited when nothing asks for it.
-const AUDIT_EVERY: Duration = Duration::from_secs(300);
+const AUDIT_EVERY: Duration = Duration::from_mins(5);
 /// How long an ended sale stays in Redis.
-const SHELVE_AFTER: Duration = Duration::from_secs(24 * 3600);
+const SHELVE_AFTER: Duration = Duration::from_hours(24);
 
 /// Sweeps the spike and says what was done; a failure is logged and counted.
 pub(crate) async fn sweep(app: &AppState, listed: &Spike) -> Summary {

@@ -295,8 +295,8 @@ async fn a_pause_that_redis_missed_is_repeated() {
 #[tokio::test]
 async fn an_ended_sale_is_closed_and_a_day_later_shelved_when_nothing_is_open() {
     let sale = Sale::with(|settings| {
-        settings.starts_at = settings.starts_at - Duration::from_secs(48 * 3600);
-        settings.ends_at = settings.starts_at + Duration::from_secs(3600);
+        settings.starts_at = settings.starts_at - Duration::from_hours(48);
+        settings.ends_at = settings.starts_at + Duration::from_hours(1);
     })
     .await;
     let placed = sale.lost(&[1]);
@@ -319,8 +319,8 @@ async fn an_ended_sale_is_closed_and_a_day_later_shelved_when_nothing_is_open() 
 #[tokio::test]
 async fn an_ended_sale_that_redis_lost_is_shelved_too() {
     let sale = Sale::with(|settings| {
-        settings.starts_at = settings.starts_at - Duration::from_secs(48 * 3600);
-        settings.ends_at = settings.starts_at + Duration::from_secs(3600);
+        settings.starts_at = settings.starts_at - Duration::from_hours(48);
+        settings.ends_at = settings.starts_at + Duration::from_hours(1);
     })
     .await;
     sale.redis.flush().await;

@@ -9,7 +9,7 @@ use store::Store;
 
 use crate::Error;
 
-const FILTER_FOR: Duration = Duration::from_secs(300);
+const FILTER_FOR: Duration = Duration::from_mins(5);
 const MOST_FILTERS: u64 = 1_000;
 
 /// Asks the rules. A compiled filter is kept for five minutes; verdicts are kept in Redis by the caller.

@@ -57,8 +57,8 @@ impl Sale {
                 amount_minor: 100,
                 currency: currency(),
             },
-            starts_at: now - Duration::from_secs(60),
-            ends_at: now + Duration::from_secs(3600),
+            starts_at: now - Duration::from_mins(1),
+            ends_at: now + Duration::from_hours(1),
             pay_within_secs: 900,
             rules: Vec::new(),
         };

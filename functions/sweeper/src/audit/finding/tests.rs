@@ -28,7 +28,7 @@ fn live(seed: u8, units: &[Unit]) -> Order {
         amount_minor: 1,
         currency: "EUR".parse().unwrap(),
     };
-    Order::placed(&event(seed, units), price, NOW, Duration::from_secs(60))
+    Order::placed(&event(seed, units), price, NOW, Duration::from_mins(1))
 }
 
 fn ended(seed: u8, units: &[Unit]) -> Order {
@@ -48,9 +48,9 @@ fn held(seed: u8) -> UnitState {
     }
 }
 
-fn claimed(seed: u8) -> Option<Holder> {
+fn claimed(seed: u8) -> Holder {
     let (order_id, user_id) = ids(seed);
-    Some(Holder::Order { order_id, user_id })
+    Holder::Order { order_id, user_id }
 }
 
 #[test]
@@ -108,20 +108,26 @@ fn a_unit_that_the_store_gave_to_an_order_is_learnt() {
     };
     let orders = [order.clone(), live(2, &[7])];
     for state in [UnitState::OnOffer, UnitState::Missing] {
-        assert_eq!(finding(7, claimed(1), &state, &orders, false), learn(None));
+        assert_eq!(
+            finding(7, Some(claimed(1)), &state, &orders, false),
+            learn(None)
+        );
     }
     let by_other = learn(Some(Seen::Order(ids(2).0)));
-    assert_eq!(finding(7, claimed(1), &held(2), &orders, false), by_other);
     assert_eq!(
-        finding(7, claimed(1), &UnitState::House, &orders, false),
+        finding(7, Some(claimed(1)), &held(2), &orders, false),
+        by_other
+    );
+    assert_eq!(
+        finding(7, Some(claimed(1)), &UnitState::House, &orders, false),
         learn(Some(Seen::House))
     );
     assert_eq!(
-        finding(7, claimed(1), &held(1), &orders, false),
+        finding(7, Some(claimed(1)), &held(1), &orders, false),
         Finding::Agrees
     );
     assert_eq!(
-        finding(7, claimed(1), &held(2), &[ended(1, &[7])], false),
+        finding(7, Some(claimed(1)), &held(2), &[ended(1, &[7])], false),
         Finding::Agrees
     );
 }
