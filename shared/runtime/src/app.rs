@@ -25,7 +25,7 @@ pub fn app(router: Router) -> Router {
     app_with(router, Limits::default())
 }
 
-/// As [`app`], within other limits (only those on bodies are the edge's).
+/// As [`app()`], within other limits (only those on bodies are the edge's).
 pub fn app_with(router: Router, limits: Limits) -> Router {
     let limits = Arc::new(limits);
     router

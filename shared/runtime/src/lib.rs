@@ -1,6 +1,6 @@
 //! What every function stands on: problem documents, extractors, environment, logs, and the server.
 //!
-//! A function is one axum `Router`. [`app`] puts the edge around it (fallbacks, limits, headers, panics),
+//! A function is one axum `Router`. [`app()`] puts the edge around it (fallbacks, limits, headers, panics),
 //! [`server`] serves it by the container contract, and [`serve`] does both for a `main.rs`.
 
 pub mod app;

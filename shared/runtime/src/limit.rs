@@ -71,7 +71,7 @@ impl Default for Limits {
 /// A layer for one route whose bodies may have up to `bytes` bytes.
 ///
 /// The time that such a body may be waited for grows with it: the usual time for each MiB begun. It works inside
-/// of [`crate::app`], which does the counting.
+/// of [`crate::app()`], which does the counting.
 #[must_use]
 pub fn body(bytes: u64) -> BodyLimit {
     BodyLimit { bytes }

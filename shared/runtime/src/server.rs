@@ -2,7 +2,7 @@
 //! no request.
 //!
 //! `axum::serve` and `hyper_util`'s builder wait for ever where a client can make them wait. Here nothing does:
-//! the stream has deadlines ([`stream`]), an idle connection is closed ([`connection`]), and there is a cap on
+//! the stream has deadlines (`stream`), an idle connection is closed (`connection`), and there is a cap on
 //! connections.
 //!
 //! **Stopping.** First `/health/ready` says 503 and every answer ends its HTTP/1 connection (HTTP/2 gets GOAWAY
@@ -62,7 +62,7 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-/// Serves an app (what [`crate::app`] made) until `shutdown`, then drains.
+/// Serves an app (what [`crate::app()`] made) until `shutdown`, then drains.
 ///
 /// Ends once every connection has ended, or was cut off when [`Limits::drain`] was over.
 pub async fn serve_on<L: Listener>(

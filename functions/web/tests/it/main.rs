@@ -1,4 +1,5 @@
 //! The binary by the container contract: it serves on `PORT` and ends well when it is told to.
+#![expect(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
