@@ -4,7 +4,7 @@
 //!
 //! | key | type | lifetime | content | written by |
 //! |---|---|---|---|---|
-//! | `spike:{ID}:sale` | hash | until dropped | `state` (open, paused, closed), `next` (highest unit handed out), `top`, `limit`, `starts`, `ends` (ms), `guarded` (1: access rules), `version`, `epoch` (counts loads; for logs), `healing_until` (ms), `audit` (ms: an audit was asked for), `audited` (ms: the last complete audit began) | `load`, `configure`, `reserve`, `reassign`, `learn`, `offer`, `retire`, `audited` |
+//! | `spike:{ID}:sale` | hash | until dropped | `next` (highest unit handed out), `top`, `opens` (ms from which one can buy: `starts` or `healing_until`, whichever is later; never unless open), `ends` (ms), `limit`, `guarded` (1: access rules), `state` (open, paused, closed), `starts` (ms), `version`, `epoch` (counts loads; for logs), `healing_until` (ms), `audit` (ms: an audit was asked for), `audited` (ms: the last complete audit began) | `load`, `configure`, `reserve`, `reassign`, `learn`, `offer`, `retire`, `audited` |
 //! | `spike:{ID}:free` | set | until dropped | units given back, none above `next` | `load`, `release`, `learn`, `offer`; emptied by `reserve`, `reassign`, `retire` |
 //! | `spike:{ID}:buyers` | hash | until dropped | user -> `reservation\|units` (`ID\|3,7`) | `load`, `reserve`, `reassign`, `learn`, `release` |
 //! | `spike:{ID}:held` | hash | until dropped | unit -> `reservation\|user\|ms` (since when), or `#retire` | `load`, `reserve`, `reassign`, `learn`, `retire`, `release` |

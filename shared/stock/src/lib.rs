@@ -14,8 +14,8 @@
 //! 8. After a unit conflict Redis learns the store's holder, of that unit only.
 //! 9. Configuration is written to the store first, and applied here if its version is newer.
 //!
-//! Every call is one Lua script or one command, so it happens whole or not at all. [`keys`](self) of Redis are listed
-//! in `keys.rs`; each script in `lua/` says which it uses and what it answers.
+//! Every call is one Lua script or one command, so it happens whole or not at all. `keys.rs` is the table of Redis keys;
+//! each script in `lua/` says which of them it uses, what it answers and what it keeps true.
 
 mod answer;
 mod clock;
@@ -155,6 +155,3 @@ fn redis_ms(answer: Value) -> Result<i64, Error> {
     let (secs, micros): (i64, i64) = (answer::number(secs)?, answer::number(micros)?);
     Ok(secs * 1000 + micros / 1000)
 }
-
-#[cfg(test)]
-mod tests;

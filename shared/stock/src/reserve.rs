@@ -1,7 +1,6 @@
 //! The hot path's one round trip.
 
 use domain::{OrderId, SpikeId, Units, UserId, Verdict};
-use redis::Value;
 
 use crate::{
     Error, Stock,
@@ -25,8 +24,8 @@ pub struct Request<'a> {
     pub verdict: Option<&'a Verdict>,
 }
 
-/// What came of a wish for units. Checks are made in the order of [`Reserved::Replay`], `NotLoaded`, `Healing`,
-/// `Ended`, `Early`, `Paused`, `OverLimit`, `SoldOut`, `NeedAccess` and `Denied`: the first that applies is the answer.
+/// What came of a wish for units. The first that applies is the answer, in this order: [`Reserved::Replay`],
+/// `NotLoaded`, `Healing`, `Ended`, `Early`, `Paused`, `OverLimit`, `SoldOut`, `NeedAccess`, `Denied`, `Won`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reserved {
     /// These units are the buyer's; the event is in the outbox.
@@ -81,48 +80,64 @@ impl Stock {
             Key::Free,
             Key::Access(request.user_id),
         ];
-        let call = Call::new(&RESERVE, request.spike_id, &keys)
+        let mut call = Call::new(&RESERVE, request.spike_id, &keys)
             .arg(request.user_id.to_string())
             .arg(request.order_id.to_string())
-            .arg(request.quantity)
-            .arg(request.verdict.map(Verdict::to_text).unwrap_or_default());
-        reserved(self.quick(call).await?)
+            .arg(request.quantity);
+        if let Some(verdict) = request.verdict {
+            call = call.arg(verdict.to_text());
+        }
+        reserved(&answer::text(self.quick(call).await?)?)
     }
 }
 
-fn reserved(answer: Value) -> Result<Reserved, Error> {
-    let mut answer = answer::list(answer)?.into_iter();
-    let mut next = || {
-        answer
-            .next()
-            .ok_or_else(|| unreadable("too short an answer of reserve", ""))
+/// Reads the script's answer: a word, and what belongs to it after a bar.
+fn reserved(answer: &str) -> Result<Reserved, Error> {
+    let outcome = match answer.split_once('|') {
+        None => match answer {
+            "ended" => Reserved::Ended,
+            "paused" => Reserved::Paused,
+            "healing" => Reserved::Healing,
+            "need-access" => Reserved::NeedAccess,
+            "not-loaded" => Reserved::NotLoaded,
+            _ => return Err(unreadable("no answer of reserve", answer)),
+        },
+        Some(("won", units)) => Reserved::Won(units_of(units)?),
+        Some(("replay", hold)) => replay(hold)?,
+        Some(("sold-out", left)) => Reserved::SoldOut {
+            left: answer::parsed(left)?,
+        },
+        Some(("early", ms)) => Reserved::Early {
+            ms: answer::parsed(ms)?,
+        },
+        Some(("denied", reason)) => Reserved::Denied(reason.to_owned()),
+        Some(("over-limit", limit)) => Reserved::OverLimit {
+            limit: answer::parsed(limit)?,
+        },
+        Some(_) => return Err(unreadable("no answer of reserve", answer)),
     };
-    let outcome = match answer::text(next()?)?.as_str() {
-        "won" => Reserved::Won(answer::parsed(&answer::text(next()?)?)?),
-        "replay" => Reserved::Replay {
-            order_id: answer::parsed(&answer::text(next()?)?)?,
-            units: answer::parsed(&answer::text(next()?)?)?,
-            pending: answer::flag(next()?)?,
-        },
-        "sold-out" => Reserved::SoldOut {
-            left: answer::number(next()?)?,
-        },
-        "early" => Reserved::Early {
-            ms: answer::number(next()?)?,
-        },
-        "ended" => Reserved::Ended,
-        "paused" => Reserved::Paused,
-        "healing" => Reserved::Healing,
-        "denied" => Reserved::Denied(answer::text(next()?)?),
-        "over-limit" => Reserved::OverLimit {
-            limit: answer::number(next()?)?,
-        },
-        "need-access" => Reserved::NeedAccess,
-        "not-loaded" => Reserved::NotLoaded,
-        other => return Err(unreadable("no answer of reserve", other)),
+    Ok(outcome)
+}
+
+/// Reads `reservation|units|1`, or `0` for one that is no longer pending.
+fn replay(text: &str) -> Result<Reserved, Error> {
+    let parts: Vec<&str> = text.split('|').collect();
+    let [order_id, units, pending @ ("0" | "1")] = parts[..] else {
+        return Err(unreadable("not a replay", text));
     };
-    match answer.next() {
-        None => Ok(outcome),
-        Some(extra) => Err(unreadable("too long an answer of reserve", &extra)),
+    Ok(Reserved::Replay {
+        order_id: answer::parsed(order_id)?,
+        units: units_of(units)?,
+        pending: pending == "1",
+    })
+}
+
+/// Reads an order's units: at least one.
+fn units_of(text: &str) -> Result<Units, Error> {
+    let units: Units = answer::parsed(text)?;
+    if units.is_empty() {
+        Err(unreadable("no units", text))
+    } else {
+        Ok(units)
     }
 }

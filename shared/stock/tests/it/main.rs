@@ -1,0 +1,16 @@
+//! The stock protocol against a real Redis: every answer of every script, the nine rules, and what must hold when many
+//! buy at once, when Redis forgets, and when it is full.
+
+mod clock;
+mod concurrency;
+mod faults;
+mod kit;
+mod model;
+mod model_test;
+mod outbox;
+mod reserve;
+mod rules;
+mod sale;
+mod supply;
+mod view;
+mod write_back;
