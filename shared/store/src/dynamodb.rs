@@ -27,8 +27,8 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client, Config,
     config::{
-        BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig, retry::RetryConfig,
-        timeout::TimeoutConfig,
+        BehaviorVersion, Credentials, Region, SharedHttpClient, StalledStreamProtectionConfig,
+        retry::RetryConfig, timeout::TimeoutConfig,
     },
 };
 use url::Url;
@@ -56,17 +56,18 @@ impl DynamoStore {
         if !matches!(url.path(), "" | "/") || url.query().is_some() {
             return Err(ConnectError::Address("it has a path or a query"));
         }
-        Ok(Self::at(&format!("http://{host}:{port}")))
+        // `build_http` has no TLS: the default client would read the machine's root certificates at start.
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        Ok(Self::through(http, &format!("http://{host}:{port}")))
     }
 
-    fn at(endpoint: &str) -> Self {
-        // `build_http` has no TLS: the default client would read the machine's root certificates at start.
+    fn through(http: SharedHttpClient, endpoint: &str) -> Self {
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("local"))
             .credentials_provider(Credentials::new("local", "local", None, None, "static"))
             .endpoint_url(endpoint)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .http_client(http)
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(

@@ -186,14 +186,12 @@ pub async fn a_unit_freed_and_taken_again_has_one_holder(store: &dyn Store) {
         ended.insert(holder.id, ended_now);
         let winners = written(&rivals, &answers);
         assert!(winners.len() <= 1);
-        let next = placed(&spike, &[1]);
-        holder = match winners.first() {
-            Some(winner) => (*winner).clone(),
-            None => {
-                must_place(store, &next).await;
-                next
-            }
-        };
+        if let Some(winner) = winners.first() {
+            holder = Order::clone(winner);
+        } else {
+            holder = placed(&spike, &[1]);
+            must_place(store, &holder).await;
+        }
         let claim = Claim {
             unit: 1,
             holder: Holder::Order {

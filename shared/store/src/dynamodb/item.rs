@@ -84,6 +84,11 @@ impl Row {
         Error::Corrupt(format!("{}.{name}", self.table))
     }
 
+    /// Whether the attribute is there with just this value.
+    pub(super) fn has(&self, name: &str, value: &AttributeValue) -> bool {
+        self.item.get(name) == Some(value)
+    }
+
     pub(super) fn text(&self, name: &str) -> Result<&str, Error> {
         let value = self.item.get(name).and_then(|value| value.as_s().ok());
         value.map(String::as_str).ok_or_else(|| self.corrupt(name))

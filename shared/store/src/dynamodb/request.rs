@@ -221,7 +221,7 @@ impl DynamoStore {
     /// Writes the item if its key is free. `None`: written; else the item that is there.
     pub(super) async fn put(&self, table: &'static str, item: Item) -> Result<Option<Row>, Error> {
         let item = &item;
-        let put = retry(|_| async move {
+        let put = retry(|tries| async move {
             let put = self
                 .client
                 .put_item()
@@ -230,13 +230,15 @@ impl DynamoStore {
                 .condition_expression("attribute_not_exists(#id)")
                 .expression_attribute_names("#id", "id")
                 .return_values_on_condition_check_failure(OldItem::AllOld);
-            Ok(Box::pin(put.send()).await?)
+            match Box::pin(put.send()).await.map_err(Failure::from) {
+                Ok(_) => Ok(None),
+                // Written by an earlier try of this call whose answer was lost, or by a call that writes the very same.
+                Err(Failure::Condition(Some(old))) if tries > 1 && old == *item => Ok(None),
+                Err(Failure::Condition(old)) => Ok(Some(Row::new(table, old.unwrap_or_default()))),
+                Err(failure) => Err(failure),
+            }
         });
-        match put.await {
-            Ok(_) => Ok(None),
-            Err(Failure::Condition(old)) => Ok(Some(Row::new(table, old.unwrap_or_default()))),
-            Err(failure) => Err(failure.into()),
-        }
+        Ok(put.await?)
     }
 
     /// Makes the change where its condition holds.

@@ -63,23 +63,27 @@ fn read_attempts(row: &Row) -> Result<LoginAttempts, Error> {
 
 impl DynamoStore {
     /// Marks a family as revoked; whether it was not before.
+    ///
+    /// The mark carries a name for this call, which tells it from another's when the answer to its first try is lost.
     async fn revoke_family(&self, family: &str) -> Result<bool, Error> {
+        let call = text(format!("{:032x}", rand::random::<u128>()));
         let change = Change {
             table: SESSIONS,
             id: family_key(family),
-            update: "SET #revoked = :true",
+            update: "SET #revoked = :true, #revoked_by = :call",
             only_if: "#revoked = :false",
-            values: vec![(":true", flag(true)), (":false", flag(false))],
+            values: vec![
+                (":true", flag(true)),
+                (":false", flag(false)),
+                (":call", call.clone()),
+            ],
         };
-        let changed = self.change(change).await?;
-        Ok(matches!(
-            changed,
-            Changed::Done(_)
-                | Changed::Refused {
-                    found: Some(_),
-                    perhaps_ours: true
-                }
-        ))
+        Ok(match self.change(change).await? {
+            Changed::Done(_) => true,
+            Changed::Refused { found, .. } => {
+                found.is_some_and(|family| family.has("revoked_by", &call))
+            }
+        })
     }
 
     async fn reused(&self, spent: &Session) -> Result<Rotation, Error> {

@@ -1,3 +1,64 @@
-//! The adapter against the embedded engine: all promises of the port.
+//! The adapter against the embedded engine: all promises of the port, answers that this engine never gives, and items
+//! that nobody should have written.
+
+mod corrupt;
+mod faults;
+mod lost_answers;
+mod saboteur;
+
+use super::DynamoStore;
+use crate::{ConnectError, Error, Store};
 
 crate::conformance::promises!(crate::testing::dynamo_store);
+
+#[tokio::test]
+async fn only_addresses_of_engines_are_connected_to() {
+    let connect = async |url: &str| crate::connect(&url.parse().unwrap()).await.map(drop);
+    assert_eq!(connect("dynamodb+http://127.0.0.1:8000").await, Ok(()));
+    assert_eq!(connect("dynamodb+http://127.0.0.1:8000/").await, Ok(()));
+    assert_eq!(
+        connect("mysql://127.0.0.1").await,
+        Err(ConnectError::Scheme("mysql".into()))
+    );
+    for url in [
+        "dynamodb+http://127.0.0.1",
+        "dynamodb+http:x",
+        "dynamodb+http://h:1/t",
+        "dynamodb+http://h:1?x=1",
+    ] {
+        assert!(
+            matches!(connect(url).await, Err(ConnectError::Address(_))),
+            "{url}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_is_away_makes_everything_unavailable() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("dynamodb+http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let store = crate::connect(&url.parse().unwrap()).await.unwrap();
+    assert!(matches!(store.ping().await, Err(Error::Unavailable(_))));
+    assert!(matches!(
+        store.live_spikes().await,
+        Err(Error::Unavailable(_))
+    ));
+    let spike = crate::conformance::samples::spike(3);
+    let orders = [1, 2, 3].map(|unit| crate::conformance::samples::placed(&spike, &[unit]));
+    let answers = store.place(&orders).await;
+    assert_eq!(answers.len(), 3);
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Err(Error::Unavailable(_))))
+    );
+}
+
+#[tokio::test]
+async fn tables_are_created_by_any_number_at_once() {
+    let (store, _guard) = crate::testing::dynamo_store().await;
+    let created = futures::future::join_all((0..5).map(|_| store.create_tables())).await;
+    assert!(created.into_iter().all(|created| created.is_ok()));
+    store.ping().await.unwrap();
+}
