@@ -32,8 +32,14 @@ pub struct Access {
 impl From<Verdict> for Access {
     fn from(verdict: Verdict) -> Self {
         match verdict {
-            Verdict::Allowed => Self { allowed: true, reason: None },
-            Verdict::Denied(reason) => Self { allowed: false, reason: Some(reason) },
+            Verdict::Allowed => Self {
+                allowed: true,
+                reason: None,
+            },
+            Verdict::Denied(reason) => Self {
+                allowed: false,
+                reason: Some(reason),
+            },
         }
     }
 }
@@ -42,6 +48,7 @@ impl From<Verdict> for Access {
 #[utoipa::path(
     get,
     path = "/spikes/{spike_id}/access",
+    operation_id = "check_access",
     tag = "buying",
     params(("spike_id" = SpikeId, Path, description = "The spike.")),
     responses((status = 200, description = "The verdict.", body = Access)),
@@ -64,7 +71,11 @@ async fn verdict(app: &AppState, spike: &Spike, user_id: UserId) -> Result<Verdi
         return Ok(verdict);
     }
     let verdict = app.admission.verdict(spike, user_id).await?;
-    if let Err(error) = app.stock.remember_verdict(spike.id, user_id, &verdict).await {
+    if let Err(error) = app
+        .stock
+        .remember_verdict(spike.id, user_id, &verdict)
+        .await
+    {
         tracing::debug!(spike.id = %spike.id, %error, "verdict not remembered");
     }
     Ok(verdict)

@@ -39,7 +39,12 @@ pub struct AppState {
 impl AppState {
     /// An instance that remembers nothing yet; what it remembers ages by `clock`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, stock: Stock, authenticator: Authenticator, clock: &Clock) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        stock: Stock,
+        authenticator: Authenticator,
+        clock: &Clock,
+    ) -> Self {
         Self {
             catalog: Catalog::new(Arc::clone(&store), Arc::clone(clock)),
             admission: Admission::new(Arc::clone(&store), stock.clock()),
@@ -59,7 +64,9 @@ impl FromRef<AppState> for Authenticator {
 
 /// The public route.
 pub fn router(state: AppState) -> Router {
-    Router::new().route("/spikes/{spike_id}/access", get(check::check)).with_state(state)
+    Router::new()
+        .route("/spikes/{spike_id}/access", get(check::check))
+        .with_state(state)
 }
 
 #[derive(utoipa::OpenApi)]
@@ -70,9 +77,14 @@ struct Api;
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let api = <Api as utoipa::OpenApi>::openapi();
-    runtime::openapi::describe(api, &[
-        ("get", "/spikes/{spike_id}/access", &[Code::NoSpike, Code::Unavailable]),
-    ])
+    runtime::openapi::describe(
+        api,
+        &[(
+            "get",
+            "/spikes/{spike_id}/access",
+            &[Code::NoSpike, Code::Unavailable],
+        )],
+    )
 }
 
 #[cfg(test)]

@@ -19,7 +19,12 @@ struct Answer {
 
 impl Answer {
     fn assert_problem(&self, status: u16, code: &str) {
-        assert_eq!((self.status.as_u16(), &self.body["code"]), (status, &json!(code)), "{}", self.body);
+        assert_eq!(
+            (self.status.as_u16(), &self.body["code"]),
+            (status, &json!(code)),
+            "{}",
+            self.body
+        );
         assert_eq!(self.headers["content-type"], "application/problem+json");
     }
 
@@ -44,7 +49,11 @@ async fn send(sale: &Sale, request: Request<Body>) -> Answer {
     let app = runtime::app(crate::router(state));
     let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    Answer { status: parts.status, headers: parts.headers, body: serde_json::from_slice(&body).unwrap() }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: serde_json::from_slice(&body).unwrap(),
+    }
 }
 
 async fn sale_for_adults() -> Sale {
@@ -67,7 +76,10 @@ async fn account(sale: &Sale, name: &str, age: u32) -> UserId {
         version: 1,
         created_at: sale.stock.now(),
     };
-    sale.store.add_users(std::slice::from_ref(&account)).await.unwrap();
+    sale.store
+        .add_users(std::slice::from_ref(&account))
+        .await
+        .unwrap();
     account.id
 }
 
@@ -82,28 +94,51 @@ fn denied(reason: &str) -> Value {
 #[tokio::test]
 async fn the_rules_decide_and_redis_remembers() {
     let sale = sale_for_adults().await;
-    let (adult, child) = (account(&sale, "adult", 18).await, account(&sale, "child", 17).await);
-    ask(&sale, adult, sale.spike.id).await.assert_verdict(&allowed());
-    ask(&sale, child, sale.spike.id).await.assert_verdict(&denied("Only for adults."));
+    let (adult, child) = (
+        account(&sale, "adult", 18).await,
+        account(&sale, "child", 17).await,
+    );
+    ask(&sale, adult, sale.spike.id)
+        .await
+        .assert_verdict(&allowed());
+    ask(&sale, child, sale.spike.id)
+        .await
+        .assert_verdict(&denied("Only for adults."));
     let remembered = sale.stock.verdict(sale.spike.id, child).await.unwrap();
     assert_eq!(remembered, Some(Verdict::Denied("Only for adults.".into())));
     let other = Verdict::Denied("As remembered.".into());
-    sale.stock.remember_verdict(sale.spike.id, adult, &other).await.unwrap();
-    ask(&sale, adult, sale.spike.id).await.assert_verdict(&denied("As remembered."));
+    sale.stock
+        .remember_verdict(sale.spike.id, adult, &other)
+        .await
+        .unwrap();
+    ask(&sale, adult, sale.spike.id)
+        .await
+        .assert_verdict(&denied("As remembered."));
 }
 
 #[tokio::test]
 async fn a_spike_without_rules_admits_everybody() {
     let sale = Sale::of(1).await;
-    ask(&sale, user(), sale.spike.id).await.assert_verdict(&allowed());
+    ask(&sale, user(), sale.spike.id)
+        .await
+        .assert_verdict(&allowed());
 }
 
 #[tokio::test]
 async fn a_live_spike_that_redis_does_not_have_is_loaded() {
     let sale = Sale::of(1).await;
     sale.redis.flush().await;
-    ask(&sale, user(), sale.spike.id).await.assert_verdict(&allowed());
-    assert_eq!(sale.stock.sale(sale.spike.id).await.unwrap().map(|sale| sale.left), Some(1));
+    ask(&sale, user(), sale.spike.id)
+        .await
+        .assert_verdict(&allowed());
+    assert_eq!(
+        sale.stock
+            .sale(sale.spike.id)
+            .await
+            .unwrap()
+            .map(|sale| sale.left),
+        Some(1)
+    );
 }
 
 #[tokio::test]
@@ -113,7 +148,9 @@ async fn an_ended_spike_is_not_loaded() {
     };
     let sale = Sale::with(end).await;
     sale.redis.flush().await;
-    ask(&sale, user(), sale.spike.id).await.assert_verdict(&allowed());
+    ask(&sale, user(), sale.spike.id)
+        .await
+        .assert_verdict(&allowed());
     assert_eq!(sale.stock.sale(sale.spike.id).await.unwrap(), None);
 }
 
@@ -122,7 +159,9 @@ async fn redis_away_costs_the_memory_not_the_answer() {
     let mut sale = sale_for_adults().await;
     let child = account(&sale, "child", 17).await;
     sale.redis.stop();
-    ask(&sale, child, sale.spike.id).await.assert_verdict(&denied("Only for adults."));
+    ask(&sale, child, sale.spike.id)
+        .await
+        .assert_verdict(&denied("Only for adults."));
 }
 
 #[tokio::test]
@@ -140,15 +179,26 @@ async fn the_store_away_is_unavailable() {
 async fn who_and_what_have_to_be_said() {
     let sale = Sale::of(1).await;
     let unknown = SpikeId::mint(sale.stock.now(), auth::random());
-    ask(&sale, user(), unknown).await.assert_problem(404, "no-spike");
+    ask(&sale, user(), unknown)
+        .await
+        .assert_problem(404, "no-spike");
     for id in ["x", "%27%20OR%201=1"] {
-        ask(&sale, user(), id).await.assert_problem(400, "malformed");
+        ask(&sale, user(), id)
+            .await
+            .assert_problem(400, "malformed");
     }
-    let bare = Request::get(format!("/spikes/{}/access", sale.spike.id)).body(Body::empty()).unwrap();
+    let bare = Request::get(format!("/spikes/{}/access", sale.spike.id))
+        .body(Body::empty())
+        .unwrap();
     send(&sale, bare).await.assert_problem(401, "unauthorized");
 }
 
 #[test]
 fn the_document_lists_the_route() {
-    assert!(crate::openapi().paths.paths.contains_key("/spikes/{spike_id}/access"));
+    assert!(
+        crate::openapi()
+            .paths
+            .paths
+            .contains_key("/spikes/{spike_id}/access")
+    );
 }

@@ -21,6 +21,7 @@ pub(crate) struct OrderPath {
 #[utoipa::path(
     post,
     path = "/orders/{order_id}/cancel",
+    operation_id = "cancel_order",
     tag = "orders",
     params(("order_id" = OrderId, Path, description = "The order.")),
     responses((status = 200, description = "Cancelled, now or before.", body = OrderView)),

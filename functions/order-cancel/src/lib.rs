@@ -36,7 +36,9 @@ impl FromRef<AppState> for Authenticator {
 
 /// The public route.
 pub fn router(state: AppState) -> Router {
-    Router::new().route("/orders/{order_id}/cancel", post(cancel::cancel)).with_state(state)
+    Router::new()
+        .route("/orders/{order_id}/cancel", post(cancel::cancel))
+        .with_state(state)
 }
 
 #[derive(utoipa::OpenApi)]
@@ -47,14 +49,19 @@ struct Api;
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let api = <Api as utoipa::OpenApi>::openapi();
-    runtime::openapi::describe(api, &[
-        ("post", "/orders/{order_id}/cancel", &[
-            Code::NoOrder,
-            Code::OrderPaid,
-            Code::OrderEnded,
-            Code::Unavailable,
-        ]),
-    ])
+    runtime::openapi::describe(
+        api,
+        &[(
+            "post",
+            "/orders/{order_id}/cancel",
+            &[
+                Code::NoOrder,
+                Code::OrderPaid,
+                Code::OrderEnded,
+                Code::Unavailable,
+            ],
+        )],
+    )
 }
 
 #[cfg(test)]

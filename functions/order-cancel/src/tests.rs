@@ -3,7 +3,10 @@ use axum::{
     body::Body,
     http::{HeaderMap, Request, StatusCode},
 };
-use domain::{Order, OrderId, RejectReason, UserId, order::{Payment, Transition}};
+use domain::{
+    Order, OrderId, RejectReason, UserId,
+    order::{Payment, Transition},
+};
 use http_body_util::BodyExt;
 use sale::testing::{Sale, user};
 use serde_json::{Value, json};
@@ -20,7 +23,12 @@ struct Answer {
 
 impl Answer {
     fn assert_problem(&self, status: u16, code: &str) {
-        assert_eq!((self.status.as_u16(), &self.body["code"]), (status, &json!(code)), "{}", self.body);
+        assert_eq!(
+            (self.status.as_u16(), &self.body["code"]),
+            (status, &json!(code)),
+            "{}",
+            self.body
+        );
         assert_eq!(self.headers["content-type"], "application/problem+json");
     }
 }
@@ -35,10 +43,18 @@ async fn cancel(sale: &Sale, user_id: UserId, order_id: impl ToString) -> Answer
 async fn send(sale: &Sale, request: Request<Body>) -> Answer {
     let (store, stock) = (sale.store.clone(), sale.stock.clone());
     let authenticator = testing::authenticator(stock.clock());
-    let app = runtime::app(crate::router(AppState { store, stock, authenticator }));
+    let app = runtime::app(crate::router(AppState {
+        store,
+        stock,
+        authenticator,
+    }));
     let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    Answer { status: parts.status, headers: parts.headers, body: serde_json::from_slice(&body).unwrap() }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: serde_json::from_slice(&body).unwrap(),
+    }
 }
 
 #[tokio::test]
@@ -47,7 +63,10 @@ async fn fault_19_a_unit_comes_back_once_and_the_answer_stays() {
     let placed = sale.reserve(user(), 1).await;
     sale.place(&placed).await;
     let first = cancel(&sale, placed.user_id, placed.order_id).await;
-    assert_eq!((first.status, &first.body["state"]), (StatusCode::OK, &json!("cancelled")));
+    assert_eq!(
+        (first.status, &first.body["state"]),
+        (StatusCode::OK, &json!("cancelled"))
+    );
     assert_eq!(first.headers["content-type"], "application/json");
     assert!(sale.order(placed.order_id).await.released);
     let (_, again) = sale.ask(user(), 1).await;
@@ -55,7 +74,11 @@ async fn fault_19_a_unit_comes_back_once_and_the_answer_stays() {
     let second = cancel(&sale, placed.user_id, placed.order_id).await;
     assert_eq!((second.status, second.body), (StatusCode::OK, first.body));
     let (_, none) = sale.ask(user(), 1).await;
-    assert_eq!(none, Reserved::SoldOut { left: 0 }, "the unit came back once");
+    assert_eq!(
+        none,
+        Reserved::SoldOut { left: 0 },
+        "the unit came back once"
+    );
 }
 
 #[tokio::test]
@@ -64,9 +87,15 @@ async fn fault_19_a_paid_order_is_kept() {
     let placed = sale.reserve(user(), 1).await;
     let order = sale.place(&placed).await;
     let now = sale.stock.now();
-    let payment = Payment { payment_id: "p".into(), amount: order.total, paid_at: now };
+    let payment = Payment {
+        payment_id: "p".into(),
+        amount: order.total,
+        paid_at: now,
+    };
     sale.store.pay(order.id, &payment).await.unwrap();
-    cancel(&sale, placed.user_id, order.id).await.assert_problem(409, "order-paid");
+    cancel(&sale, placed.user_id, order.id)
+        .await
+        .assert_problem(409, "order-paid");
     assert_eq!(sale.ask(user(), 1).await.1, Reserved::SoldOut { left: 0 });
 }
 
@@ -75,13 +104,20 @@ async fn an_expired_or_rejected_order_is_over() {
     let sale = Sale::of(1).await;
     let placed = sale.reserve(user(), 1).await;
     sale.place(&placed).await;
-    sale.store.end(placed.order_id, Transition::Expire, sale.stock.now()).await.unwrap();
-    cancel(&sale, placed.user_id, placed.order_id).await.assert_problem(409, "order-ended");
+    sale.store
+        .end(placed.order_id, Transition::Expire, sale.stock.now())
+        .await
+        .unwrap();
+    cancel(&sale, placed.user_id, placed.order_id)
+        .await
+        .assert_problem(409, "order-ended");
     let lost = sale.lost(&[1]);
     let price = sale.spike.settings.price;
     let rejected = Order::rejected(&lost, RejectReason::Limit, price, sale.stock.now());
     sale.store.reject(&rejected).await.unwrap();
-    cancel(&sale, lost.user_id, lost.order_id).await.assert_problem(409, "order-ended");
+    cancel(&sale, lost.user_id, lost.order_id)
+        .await
+        .assert_problem(409, "order-ended");
 }
 
 #[tokio::test]
@@ -92,7 +128,10 @@ async fn fault_06_an_order_that_is_not_written_yet_is_asked_for_again() {
     early.assert_problem(404, "no-order");
     assert_eq!(early.headers["retry-after"], "1");
     sale.place(&placed).await;
-    assert_eq!(cancel(&sale, placed.user_id, placed.order_id).await.status, StatusCode::OK);
+    assert_eq!(
+        cancel(&sale, placed.user_id, placed.order_id).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -102,8 +141,16 @@ async fn fault_27_somebody_elses_order_is_an_unknown_one() {
     sale.place(&placed).await;
     let foreign = cancel(&sale, user(), placed.order_id).await;
     foreign.assert_problem(404, "no-order");
-    let unknown = cancel(&sale, user(), OrderId::mint(sale.stock.now(), auth::random())).await;
-    assert_eq!((foreign.headers, foreign.body), (unknown.headers, unknown.body));
+    let unknown = cancel(
+        &sale,
+        user(),
+        OrderId::mint(sale.stock.now(), auth::random()),
+    )
+    .await;
+    assert_eq!(
+        (foreign.headers, foreign.body),
+        (unknown.headers, unknown.body)
+    );
     assert!(sale.order(placed.order_id).await.state.is_live());
 }
 
@@ -113,7 +160,10 @@ async fn redis_away_leaves_the_units_to_the_sweeper() {
     let placed = sale.reserve(user(), 1).await;
     sale.place(&placed).await;
     sale.redis.stop();
-    assert_eq!(cancel(&sale, placed.user_id, placed.order_id).await.status, StatusCode::OK);
+    assert_eq!(
+        cancel(&sale, placed.user_id, placed.order_id).await.status,
+        StatusCode::OK
+    );
     assert!(!sale.order(placed.order_id).await.released);
 }
 
@@ -132,12 +182,21 @@ async fn the_store_away_is_unavailable() {
 #[tokio::test]
 async fn who_and_what_have_to_be_said() {
     let sale = Sale::of(1).await;
-    cancel(&sale, user(), "x").await.assert_problem(400, "malformed");
+    cancel(&sale, user(), "x")
+        .await
+        .assert_problem(400, "malformed");
     let path = format!("/orders/{}/cancel", sale.lost(&[1]).order_id);
-    send(&sale, Request::post(path).body(Body::empty()).unwrap()).await.assert_problem(401, "unauthorized");
+    send(&sale, Request::post(path).body(Body::empty()).unwrap())
+        .await
+        .assert_problem(401, "unauthorized");
 }
 
 #[test]
 fn the_document_lists_the_route() {
-    assert!(crate::openapi().paths.paths.contains_key("/orders/{order_id}/cancel"));
+    assert!(
+        crate::openapi()
+            .paths
+            .paths
+            .contains_key("/orders/{order_id}/cancel")
+    );
 }

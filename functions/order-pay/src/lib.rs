@@ -64,15 +64,26 @@ struct Api;
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let api = <Api as utoipa::OpenApi>::openapi();
-    runtime::openapi::describe(api, &[
-        ("post", "/orders/{order_id}/pay", &[
-            Code::PaymentDeclined,
-            Code::NoOrder,
-            Code::OrderEnded,
-            Code::Unavailable,
-        ]),
-        ("get", "/admin/refunds", &[Code::Malformed, Code::Forbidden, Code::Unavailable]),
-    ])
+    runtime::openapi::describe(
+        api,
+        &[
+            (
+                "post",
+                "/orders/{order_id}/pay",
+                &[
+                    Code::PaymentDeclined,
+                    Code::NoOrder,
+                    Code::OrderEnded,
+                    Code::Unavailable,
+                ],
+            ),
+            (
+                "get",
+                "/admin/refunds",
+                &[Code::Malformed, Code::Forbidden, Code::Unavailable],
+            ),
+        ],
+    )
 }
 
 #[cfg(test)]

@@ -14,7 +14,17 @@ async fn main() -> anyhow::Result<()> {
     let store = store::connect(&env::url("STORE_URL")?).await?;
     let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
     let clock = clock::system();
-    let authenticator = Authenticator::new(env::secret("ACCESS_TOKEN_KEYS")?.expose(), &issuer, clock.clone())?;
+    let authenticator = Authenticator::new(
+        env::secret("ACCESS_TOKEN_KEYS")?.expose(),
+        &issuer,
+        clock.clone(),
+    )?;
     let payments = Arc::new(TestMode::new(clock.clone()));
-    runtime::serve(order_pay::router(AppState { store, payments, authenticator, clock })).await
+    runtime::serve(order_pay::router(AppState {
+        store,
+        payments,
+        authenticator,
+        clock,
+    }))
+    .await
 }

@@ -41,6 +41,7 @@ pub enum Method {
 #[utoipa::path(
     post,
     path = "/orders/{order_id}/pay",
+    operation_id = "pay_order",
     tag = "orders",
     params(("order_id" = OrderId, Path, description = "The order.")),
     request_body = PayRequest,
@@ -54,7 +55,9 @@ pub(crate) async fn pay(
     Json(PayRequest { method }): Json<PayRequest>,
 ) -> Result<Json<OrderView>, Error> {
     let order = app.store.order(order_id).await?;
-    let order = order.filter(|order| order.user_id == caller.user_id).ok_or(Error::NoOrder)?;
+    let order = order
+        .filter(|order| order.user_id == caller.user_id)
+        .ok_or(Error::NoOrder)?;
     let paid = match order.state {
         OrderState::Paid => order,
         OrderState::Placed => {
@@ -90,15 +93,18 @@ async fn ended(app: &AppState, order: Order) -> Result<Error, Error> {
 }
 
 async fn owe(app: &AppState, order_id: OrderId, payment: Payment) -> Result<Error, Error> {
-    let refund = Refund { payment, recorded_at: (app.clock)() };
+    let refund = Refund {
+        payment,
+        recorded_at: (app.clock)(),
+    };
     match app.store.refund(order_id, &refund).await? {
         Refunded::Recorded(order) => {
             tracing::info!(order.id = %order_id, "late money is owed back");
             Ok(Error::Ended(order.refund))
         }
         // Ended orders stay ended and are never deleted, so neither can follow from what was read before.
-        Refunded::Live(_) | Refunded::Unknown => {
-            Err(Error::Store(store::Error::Corrupt(format!("order {order_id} ended and did not"))))
-        }
+        Refunded::Live(_) | Refunded::Unknown => Err(Error::Store(store::Error::Corrupt(format!(
+            "order {order_id} ended and did not"
+        )))),
     }
 }

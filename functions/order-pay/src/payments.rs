@@ -12,7 +12,7 @@ use crate::pay::Method;
 
 /// How many payments test mode remembers, and for how long.
 const MOST_REMEMBERED: u64 = 10_000;
-const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 3600);
+const REMEMBERED_FOR: Duration = Duration::from_hours(24);
 
 /// Why no money came.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,12 @@ pub enum ChargeError {
 pub trait Payments: Send + Sync {
     /// Charges the order's total. **Idempotent by order id**: a repetition answers with the same payment and moves no
     /// more money.
-    async fn charge(&self, order_id: OrderId, total: Money, method: Method) -> Result<Payment, ChargeError>;
+    async fn charge(
+        &self,
+        order_id: OrderId,
+        total: Money,
+        method: Method,
+    ) -> Result<Payment, ChargeError>;
 
     /// The payment that an earlier [`Payments::charge`] of the order brought, even if its caller never learned so.
     async fn charged(&self, order_id: OrderId) -> Result<Option<Payment>, ChargeError>;
@@ -48,13 +53,21 @@ impl TestMode {
     /// Test mode that has charged nothing yet; payments are dated by `clock`.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { charged: Timed::new(MOST_REMEMBERED, std::sync::Arc::clone(&clock)), clock }
+        Self {
+            charged: Timed::new(MOST_REMEMBERED, std::sync::Arc::clone(&clock)),
+            clock,
+        }
     }
 }
 
 #[async_trait]
 impl Payments for TestMode {
-    async fn charge(&self, order_id: OrderId, total: Money, method: Method) -> Result<Payment, ChargeError> {
+    async fn charge(
+        &self,
+        order_id: OrderId,
+        total: Money,
+        method: Method,
+    ) -> Result<Payment, ChargeError> {
         if let Some(payment) = self.charged.get(&order_id) {
             return Ok(payment);
         }
@@ -62,8 +75,13 @@ impl Payments for TestMode {
             Method::TestDecline => Err(ChargeError::Declined),
             Method::TestApprove => {
                 let payment_id = format!("test-{order_id}");
-                let payment = Payment { payment_id, amount: total, paid_at: (self.clock)() };
-                self.charged.insert_for(order_id, payment.clone(), REMEMBERED_FOR);
+                let payment = Payment {
+                    payment_id,
+                    amount: total,
+                    paid_at: (self.clock)(),
+                };
+                self.charged
+                    .insert_for(order_id, payment.clone(), REMEMBERED_FOR);
                 Ok(payment)
             }
         }

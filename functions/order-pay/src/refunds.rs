@@ -31,7 +31,10 @@ pub struct OwedRefund {
 
 impl From<&Order> for OwedRefund {
     fn from(order: &Order) -> Self {
-        Self { order: OrderView::from(order), user_id: order.user_id }
+        Self {
+            order: OrderView::from(order),
+            user_id: order.user_id,
+        }
     }
 }
 
@@ -49,6 +52,7 @@ pub struct RefundList {
 #[utoipa::path(
     get,
     path = "/admin/refunds",
+    operation_id = "list_refunds",
     tag = "admin",
     params(Part),
     responses((status = 200, description = "A part of the refunds.", body = RefundList)),
@@ -59,7 +63,13 @@ pub(crate) async fn list(
     Admin(_admin): Admin,
     Query(part): Query<Part>,
 ) -> Result<Json<RefundList>, Error> {
-    let page = app.store.refunds_page(part.cursor.as_deref(), REFUNDS_PER_PAGE).await?;
+    let page = app
+        .store
+        .refunds_page(part.cursor.as_deref(), REFUNDS_PER_PAGE)
+        .await?;
     let refunds = page.items.iter().map(OwedRefund::from).collect();
-    Ok(Json(RefundList { refunds, next: page.next }))
+    Ok(Json(RefundList {
+        refunds,
+        next: page.next,
+    }))
 }

@@ -43,12 +43,22 @@ struct Answer {
 
 impl Answer {
     fn assert_problem(&self, status: u16, code: &str) {
-        assert_eq!((self.status.as_u16(), &self.body["code"]), (status, &json!(code)), "{}", self.body);
+        assert_eq!(
+            (self.status.as_u16(), &self.body["code"]),
+            (status, &json!(code)),
+            "{}",
+            self.body
+        );
         assert_eq!(self.headers["content-type"], "application/problem+json");
     }
 
     fn assert_paid(&self) -> &Value {
-        assert_eq!((self.status, &self.body["state"]), (StatusCode::OK, &json!("paid")), "{}", self.body);
+        assert_eq!(
+            (self.status, &self.body["state"]),
+            (StatusCode::OK, &json!("paid")),
+            "{}",
+            self.body
+        );
         assert_eq!(self.headers["content-type"], "application/json");
         &self.body
     }
@@ -57,7 +67,11 @@ impl Answer {
 impl Desk {
     async fn open() -> Self {
         let (store, engine) = store::testing::store().await;
-        Self { store, payments: Arc::new(TestMode::new(clock())), _engine: engine }
+        Self {
+            store,
+            payments: Arc::new(TestMode::new(clock())),
+            _engine: engine,
+        }
     }
 
     async fn order(&self) -> Order {
@@ -67,15 +81,23 @@ impl Desk {
             user_id: user(),
             units: [1, 2].into_iter().collect(),
         };
-        let price = Money { amount_minor: 100, currency: "EUR".parse().unwrap() };
-        let order = Order::placed(&placed, price, now(), Duration::from_secs(900));
+        let price = Money {
+            amount_minor: 100,
+            currency: "EUR".parse().unwrap(),
+        };
+        let order = Order::placed(&placed, price, now(), Duration::from_mins(15));
         let placements = self.store.place(std::slice::from_ref(&order)).await;
         assert!(matches!(placements.as_slice(), [Ok(Placement::Written)]));
         order
     }
 
     async fn pay(&self, order: &Order, method: &str) -> Answer {
-        self.pay_as(order.user_id, order.id, &json!({ "method": method }).to_string()).await
+        self.pay_as(
+            order.user_id,
+            order.id,
+            &json!({ "method": method }).to_string(),
+        )
+        .await
     }
 
     async fn pay_as(&self, user_id: UserId, order_id: impl ToString, body: &str) -> Answer {
@@ -89,7 +111,13 @@ impl Desk {
         self.send(user(), roles, request, String::new()).await
     }
 
-    async fn send(&self, user_id: UserId, roles: &[Role], request: Builder, body: String) -> Answer {
+    async fn send(
+        &self,
+        user_id: UserId,
+        roles: &[Role],
+        request: Builder,
+        body: String,
+    ) -> Answer {
         let token = testing::token_for(user_id, roles, now());
         let request = request.header("authorization", format!("Bearer {token}"));
         self.call(request.body(Body::from(body)).unwrap()).await
@@ -97,11 +125,20 @@ impl Desk {
 
     async fn call(&self, request: Request<Body>) -> Answer {
         let (store, payments) = (self.store.clone(), self.payments.clone());
-        let state = AppState { store, payments, authenticator: testing::authenticator(clock()), clock: clock() };
+        let state = AppState {
+            store,
+            payments,
+            authenticator: testing::authenticator(clock()),
+            clock: clock(),
+        };
         let app = runtime::app(crate::router(state));
         let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body: serde_json::from_slice(&body).unwrap() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: serde_json::from_slice(&body).unwrap(),
+        }
     }
 }
 
@@ -114,12 +151,24 @@ struct Provider {
 
 #[async_trait]
 impl Payments for Provider {
-    async fn charge(&self, order_id: OrderId, total: Money, method: Method) -> Result<Payment, ChargeError> {
+    async fn charge(
+        &self,
+        order_id: OrderId,
+        total: Money,
+        method: Method,
+    ) -> Result<Payment, ChargeError> {
         let payment = self.inner.charge(order_id, total, method).await?;
         if let Some(store) = &self.ends {
-            store.end(order_id, Transition::Expire, now()).await.unwrap();
+            store
+                .end(order_id, Transition::Expire, now())
+                .await
+                .unwrap();
         }
-        if self.away { Err(ChargeError::Unavailable("no answer".into())) } else { Ok(payment) }
+        if self.away {
+            Err(ChargeError::Unavailable("no answer".into()))
+        } else {
+            Ok(payment)
+        }
     }
 
     async fn charged(&self, order_id: OrderId) -> Result<Option<Payment>, ChargeError> {
@@ -133,7 +182,10 @@ async fn an_order_is_charged_once_however_often_it_is_paid() {
     let order = desk.order().await;
     let first = desk.pay(&order, "test-approve").await;
     let payment = &first.assert_paid()["payment"];
-    assert_eq!(payment["amount"], json!({ "amount_minor": 200, "currency": "EUR" }));
+    assert_eq!(
+        payment["amount"],
+        json!({ "amount_minor": 200, "currency": "EUR" })
+    );
     for method in ["test-approve", "test-decline"] {
         assert_eq!(desk.pay(&order, method).await.assert_paid(), &first.body);
     }
@@ -143,7 +195,9 @@ async fn an_order_is_charged_once_however_often_it_is_paid() {
 async fn after_a_declined_payment_another_may_do() {
     let desk = Desk::open().await;
     let order = desk.order().await;
-    desk.pay(&order, "test-decline").await.assert_problem(402, "payment-declined");
+    desk.pay(&order, "test-decline")
+        .await
+        .assert_problem(402, "payment-declined");
     desk.pay(&order, "test-approve").await.assert_paid();
 }
 
@@ -151,40 +205,63 @@ async fn after_a_declined_payment_another_may_do() {
 async fn fault_18_money_that_comes_after_the_end_is_owed_back() {
     let mut desk = Desk::open().await;
     let ends = Some(desk.store.clone());
-    desk.payments = Arc::new(Provider { inner: TestMode::new(clock()), ends, away: false });
+    desk.payments = Arc::new(Provider {
+        inner: TestMode::new(clock()),
+        ends,
+        away: false,
+    });
     let order = desk.order().await;
     let late = desk.pay(&order, "test-approve").await;
     late.assert_problem(409, "order-ended");
-    assert_eq!(late.body["refund"]["payment"]["amount"]["amount_minor"], 200);
+    assert_eq!(
+        late.body["refund"]["payment"]["amount"]["amount_minor"],
+        200
+    );
     let again = desk.pay(&order, "test-approve").await;
     assert_eq!((again.status, again.body), (late.status, late.body.clone()));
     let list = desk.refunds(&[Role::Admin], "").await;
-    assert_eq!((list.status, &list.body["next"]), (StatusCode::OK, &Value::Null));
+    assert_eq!(
+        (list.status, &list.body["next"]),
+        (StatusCode::OK, &Value::Null)
+    );
     let refunds = list.body["refunds"].as_array().unwrap();
     assert_eq!(refunds.len(), 1);
     assert_eq!(refunds[0]["user_id"], json!(order.user_id));
-    assert_eq!((&refunds[0]["state"], &refunds[0]["refund"]), (&json!("expired"), &late.body["refund"]));
+    assert_eq!(
+        (&refunds[0]["state"], &refunds[0]["refund"]),
+        (&json!("expired"), &late.body["refund"])
+    );
 }
 
 #[tokio::test]
 async fn fault_18_a_charge_whose_caller_never_learned_of_it_is_owed_back_too() {
     let mut desk = Desk::open().await;
     let ends = Some(desk.store.clone());
-    desk.payments = Arc::new(Provider { inner: TestMode::new(clock()), ends, away: true });
+    desk.payments = Arc::new(Provider {
+        inner: TestMode::new(clock()),
+        ends,
+        away: true,
+    });
     let order = desk.order().await;
     let lost = desk.pay(&order, "test-approve").await;
     lost.assert_problem(503, "unavailable");
     assert_eq!(lost.headers["retry-after"], "1");
     let ended = desk.pay(&order, "test-approve").await;
     ended.assert_problem(409, "order-ended");
-    assert_eq!(ended.body["refund"]["payment"]["amount"]["amount_minor"], 200);
+    assert_eq!(
+        ended.body["refund"]["payment"]["amount"]["amount_minor"],
+        200
+    );
 }
 
 #[tokio::test]
 async fn an_ended_order_is_not_charged() {
     let desk = Desk::open().await;
     let order = desk.order().await;
-    desk.store.end(order.id, Transition::Cancel, now()).await.unwrap();
+    desk.store
+        .end(order.id, Transition::Cancel, now())
+        .await
+        .unwrap();
     let refused = desk.pay(&order, "test-approve").await;
     refused.assert_problem(409, "order-ended");
     assert_eq!(refused.body.get("refund"), None);
@@ -195,7 +272,9 @@ async fn an_ended_order_is_not_charged() {
 async fn fault_06_an_order_that_is_not_written_yet_is_asked_for_again() {
     let desk = Desk::open().await;
     let body = r#"{"method":"test-approve"}"#;
-    let early = desk.pay_as(user(), OrderId::mint(now(), auth::random()), body).await;
+    let early = desk
+        .pay_as(user(), OrderId::mint(now(), auth::random()), body)
+        .await;
     early.assert_problem(404, "no-order");
     assert_eq!(early.headers["retry-after"], "1");
 }
@@ -207,8 +286,13 @@ async fn fault_27_somebody_elses_order_is_an_unknown_one() {
     let body = r#"{"method":"test-approve"}"#;
     let foreign = desk.pay_as(user(), order.id, body).await;
     foreign.assert_problem(404, "no-order");
-    let unknown = desk.pay_as(user(), OrderId::mint(now(), auth::random()), body).await;
-    assert_eq!((foreign.headers, foreign.body), (unknown.headers, unknown.body));
+    let unknown = desk
+        .pay_as(user(), OrderId::mint(now(), auth::random()), body)
+        .await;
+    assert_eq!(
+        (foreign.headers, foreign.body),
+        (unknown.headers, unknown.body)
+    );
     assert!(desk.payments.charged(order.id).await.unwrap().is_none());
 }
 
@@ -218,23 +302,42 @@ async fn fault_30_refunds_are_for_admins() {
     desk.refunds(&[], "").await.assert_problem(403, "forbidden");
     let nobody = Request::get("/admin/refunds").body(Body::empty()).unwrap();
     desk.call(nobody).await.assert_problem(401, "unauthorized");
-    desk.refunds(&[Role::Admin], "?cursor=hunter2").await.assert_problem(400, "malformed");
+    desk.refunds(&[Role::Admin], "?cursor=hunter2")
+        .await
+        .assert_problem(400, "malformed");
     let none = desk.refunds(&[Role::Admin], "").await;
-    assert_eq!((none.status, none.body), (StatusCode::OK, json!({ "refunds": [], "next": null })));
+    assert_eq!(
+        (none.status, none.body),
+        (StatusCode::OK, json!({ "refunds": [], "next": null }))
+    );
 }
 
 #[tokio::test]
 async fn fault_22_a_body_that_is_not_ours_is_refused_before_money_moves() {
     let desk = Desk::open().await;
     let order = desk.order().await;
-    for body in ["", "{", "{}", r#"{"method":"cash"}"#, r#"{"method":"test-approve","amount":1}"#] {
-        desk.pay_as(order.user_id, order.id, body).await.assert_problem(400, "malformed");
+    for body in [
+        "",
+        "{",
+        "{}",
+        r#"{"method":"cash"}"#,
+        r#"{"method":"test-approve","amount":1}"#,
+    ] {
+        desk.pay_as(order.user_id, order.id, body)
+            .await
+            .assert_problem(400, "malformed");
     }
-    desk.pay_as(order.user_id, "x", "{}").await.assert_problem(400, "malformed");
+    desk.pay_as(order.user_id, "x", "{}")
+        .await
+        .assert_problem(400, "malformed");
     let untyped = Request::post(format!("/orders/{}/pay", order.id));
-    let untyped = desk.send(order.user_id, &[], untyped, "{}".to_owned()).await;
+    let untyped = desk
+        .send(order.user_id, &[], untyped, "{}".to_owned())
+        .await;
     untyped.assert_problem(415, "unsupported-media-type");
-    let nobody = Request::post(format!("/orders/{}/pay", order.id)).body(Body::empty()).unwrap();
+    let nobody = Request::post(format!("/orders/{}/pay", order.id))
+        .body(Body::empty())
+        .unwrap();
     desk.call(nobody).await.assert_problem(401, "unauthorized");
     assert!(desk.payments.charged(order.id).await.unwrap().is_none());
 }
@@ -246,8 +349,12 @@ async fn the_store_away_is_unavailable() {
     let (away, engine) = store::testing::store().await;
     drop(engine);
     desk.store = away;
-    desk.pay(&order, "test-approve").await.assert_problem(503, "unavailable");
-    desk.refunds(&[Role::Admin], "").await.assert_problem(503, "unavailable");
+    desk.pay(&order, "test-approve")
+        .await
+        .assert_problem(503, "unavailable");
+    desk.refunds(&[Role::Admin], "")
+        .await
+        .assert_problem(503, "unavailable");
 }
 
 #[test]

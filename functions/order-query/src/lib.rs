@@ -53,11 +53,22 @@ struct Api;
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let api = <Api as utoipa::OpenApi>::openapi();
-    runtime::openapi::describe(api, &[
-        ("get", "/spikes/{spike_id}/order", &[Code::NoOrder, Code::Unavailable]),
-        ("get", "/orders", &[Code::Malformed, Code::Unavailable]),
-        ("get", "/orders/{order_id}", &[Code::NoOrder, Code::Unavailable]),
-    ])
+    runtime::openapi::describe(
+        api,
+        &[
+            (
+                "get",
+                "/spikes/{spike_id}/order",
+                &[Code::NoOrder, Code::Unavailable],
+            ),
+            ("get", "/orders", &[Code::Malformed, Code::Unavailable]),
+            (
+                "get",
+                "/orders/{order_id}",
+                &[Code::NoOrder, Code::Unavailable],
+            ),
+        ],
+    )
 }
 
 #[cfg(test)]

@@ -11,9 +11,21 @@ use stock::Stock;
 async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("order-query");
     let (stock_url, store_url) = (env::url("STOCK_URL")?, env::url("STORE_URL")?);
-    let (stock, store) = tokio::join!(Stock::connect(&stock_url, clock::system()), store::connect(&store_url));
+    let (stock, store) = tokio::join!(
+        Stock::connect(&stock_url, clock::system()),
+        store::connect(&store_url)
+    );
     let (stock, store) = (stock?, store?);
     let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
-    let authenticator = Authenticator::new(env::secret("ACCESS_TOKEN_KEYS")?.expose(), &issuer, stock.clock())?;
-    runtime::serve(order_query::router(AppState { store, stock, authenticator })).await
+    let authenticator = Authenticator::new(
+        env::secret("ACCESS_TOKEN_KEYS")?.expose(),
+        &issuer,
+        stock.clock(),
+    )?;
+    runtime::serve(order_query::router(AppState {
+        store,
+        stock,
+        authenticator,
+    }))
+    .await
 }

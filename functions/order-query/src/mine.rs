@@ -62,6 +62,7 @@ pub enum QueuedState {
 #[utoipa::path(
     get,
     path = "/spikes/{spike_id}/order",
+    operation_id = "read_my_order",
     tag = "orders",
     params(("spike_id" = SpikeId, Path, description = "The spike.")),
     responses((
@@ -79,8 +80,12 @@ pub(crate) async fn my_order(
 ) -> Result<Response, Error> {
     match find(&app, spike_id, caller.user_id).await? {
         Some(mine @ Mine::Written(_)) => Ok(Json(mine).into_response()),
-        Some(mine @ Mine::Queued(_)) => Ok(([(header::RETRY_AFTER, "1")], Json(mine)).into_response()),
-        None => Err(Error::NoOrder { may_come: is_live(&app, spike_id).await? }),
+        Some(mine @ Mine::Queued(_)) => {
+            Ok(([(header::RETRY_AFTER, "1")], Json(mine)).into_response())
+        }
+        None => Err(Error::NoOrder {
+            may_come: is_live(&app, spike_id).await?,
+        }),
     }
 }
 
@@ -93,11 +98,25 @@ async fn find(app: &AppState, spike_id: SpikeId, user_id: UserId) -> Result<Opti
         let order_id = hold.order_id;
         let queued = || {
             let quantity = hold.units.quantity();
-            Mine::Queued(Queued { order_id, spike_id, quantity, state: QueuedState::Queued })
+            Mine::Queued(Queued {
+                order_id,
+                spike_id,
+                quantity,
+                state: QueuedState::Queued,
+            })
         };
-        return Ok(Some(app.store.order(order_id).await?.map_or_else(queued, written)));
+        return Ok(Some(
+            app.store
+                .order(order_id)
+                .await?
+                .map_or_else(queued, written),
+        ));
     }
-    Ok(app.store.newest_order(spike_id, user_id).await?.map(written))
+    Ok(app
+        .store
+        .newest_order(spike_id, user_id)
+        .await?
+        .map(written))
 }
 
 /// While the spike is live, an order may be on its way that only its event knows of.

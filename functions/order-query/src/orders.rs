@@ -38,6 +38,7 @@ pub struct OrderList {
 #[utoipa::path(
     get,
     path = "/orders",
+    operation_id = "list_orders",
     tag = "orders",
     params(Part),
     responses((status = 200, description = "A part of the orders.", body = OrderList)),
@@ -48,9 +49,15 @@ pub(crate) async fn list(
     User(caller): User,
     Query(part): Query<Part>,
 ) -> Result<Json<OrderList>, Error> {
-    let page = app.store.orders_page(caller.user_id, part.cursor.as_deref(), ORDERS_PER_PAGE).await?;
+    let page = app
+        .store
+        .orders_page(caller.user_id, part.cursor.as_deref(), ORDERS_PER_PAGE)
+        .await?;
     let orders = page.items.iter().map(OrderView::from).collect();
-    Ok(Json(OrderList { orders, next: page.next }))
+    Ok(Json(OrderList {
+        orders,
+        next: page.next,
+    }))
 }
 
 /// One of the caller's orders.
@@ -60,6 +67,7 @@ pub(crate) async fn list(
 #[utoipa::path(
     get,
     path = "/orders/{order_id}",
+    operation_id = "read_order",
     tag = "orders",
     params(("order_id" = OrderId, Path, description = "The order.")),
     responses((status = 200, description = "The order.", body = OrderView)),

@@ -20,7 +20,12 @@ struct Answer {
 
 impl Answer {
     fn assert_problem(&self, status: u16, code: &str) {
-        assert_eq!((self.status.as_u16(), &self.body["code"]), (status, &json!(code)), "{}", self.body);
+        assert_eq!(
+            (self.status.as_u16(), &self.body["code"]),
+            (status, &json!(code)),
+            "{}",
+            self.body
+        );
         assert_eq!(self.headers["content-type"], "application/problem+json");
     }
 
@@ -35,7 +40,11 @@ impl Answer {
 fn app(sale: &Sale) -> Router {
     let (store, stock) = (sale.store.clone(), sale.stock.clone());
     let authenticator = testing::authenticator(stock.clock());
-    runtime::app(crate::router(AppState { store, stock, authenticator }))
+    runtime::app(crate::router(AppState {
+        store,
+        stock,
+        authenticator,
+    }))
 }
 
 async fn get(sale: &Sale, user_id: UserId, path: &str) -> Answer {
@@ -47,7 +56,11 @@ async fn get(sale: &Sale, user_id: UserId, path: &str) -> Answer {
 async fn send(sale: &Sale, request: Request<Body>) -> Answer {
     let (parts, body) = app(sale).oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    Answer { status: parts.status, headers: parts.headers, body: serde_json::from_slice(&body).unwrap() }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: serde_json::from_slice(&body).unwrap(),
+    }
 }
 
 fn mine(sale: &Sale) -> String {
@@ -59,15 +72,20 @@ async fn a_queued_order_is_seen_before_it_is_written() {
     let sale = Sale::of(3).await;
     let placed = sale.reserve(user(), 2).await;
     let queued = get(&sale, placed.user_id, &mine(&sale)).await;
-    let expected =
-        json!({ "order_id": placed.order_id, "spike_id": sale.spike.id, "quantity": 2, "state": "queued" });
+    let expected = json!({ "order_id": placed.order_id, "spike_id": sale.spike.id, "quantity": 2, "state": "queued" });
     assert_eq!(queued.assert_json(), &expected);
     assert_eq!(queued.headers["retry-after"], "1");
     sale.place(&placed).await;
     let written = get(&sale, placed.user_id, &mine(&sale)).await;
     let body = written.assert_json();
-    assert_eq!((&body["state"], &body["units"]), (&json!("placed"), &json!([1, 2])));
-    assert_eq!(body["total"], json!({ "amount_minor": 200, "currency": "EUR" }));
+    assert_eq!(
+        (&body["state"], &body["units"]),
+        (&json!("placed"), &json!([1, 2]))
+    );
+    assert_eq!(
+        body["total"],
+        json!({ "amount_minor": 200, "currency": "EUR" })
+    );
     assert!(!written.headers.contains_key("retry-after"));
 }
 
@@ -76,11 +94,19 @@ async fn an_ended_order_is_seen_before_and_after_its_units_are_released() {
     let sale = Sale::of(3).await;
     let placed = sale.reserve(user(), 1).await;
     let order = sale.place(&placed).await;
-    sale.store.end(order.id, Transition::Expire, sale.stock.now()).await.unwrap();
+    sale.store
+        .end(order.id, Transition::Expire, sale.stock.now())
+        .await
+        .unwrap();
     let body = get(&sale, placed.user_id, &mine(&sale)).await.body;
-    assert_eq!((&body["state"], &body["units"]), (&json!("expired"), &json!([1])));
+    assert_eq!(
+        (&body["state"], &body["units"]),
+        (&json!("expired"), &json!([1]))
+    );
     let ended = sale.order(order.id).await;
-    sale::finish_release(&*sale.store, &sale.stock, &ended).await.unwrap();
+    sale::finish_release(&*sale.store, &sale.stock, &ended)
+        .await
+        .unwrap();
     assert_eq!(get(&sale, placed.user_id, &mine(&sale)).await.body, body);
 }
 
@@ -93,7 +119,10 @@ async fn a_rejected_order_gives_its_reason() {
     sale.store.reject(&rejected).await.unwrap();
     let answer = get(&sale, lost.user_id, &mine(&sale)).await;
     let body = answer.assert_json();
-    assert_eq!((&body["state"], &body["reason"]), (&json!("rejected"), &json!("sold-out")));
+    assert_eq!(
+        (&body["state"], &body["reason"]),
+        (&json!("rejected"), &json!("sold-out"))
+    );
     assert_eq!(body["units"], json!([]));
 }
 
@@ -103,8 +132,14 @@ async fn while_the_spike_is_live_no_order_may_become_one() {
     let none = get(&sale, user(), &mine(&sale)).await;
     none.assert_problem(404, "no-order");
     assert_eq!(none.headers["retry-after"], "1");
-    let over = Sale::with(|settings| settings.ends_at = settings.starts_at + std::time::Duration::from_secs(1)).await;
-    let unknown = format!("/spikes/{}/order", domain::SpikeId::mint(sale.stock.now(), auth::random()));
+    let over = Sale::with(|settings| {
+        settings.ends_at = settings.starts_at + std::time::Duration::from_secs(1);
+    })
+    .await;
+    let unknown = format!(
+        "/spikes/{}/order",
+        domain::SpikeId::mint(sale.stock.now(), auth::random())
+    );
     for path in [mine(&over), unknown] {
         let none = get(&over, user(), &path).await;
         none.assert_problem(404, "no-order");
@@ -121,11 +156,19 @@ async fn orders_are_listed_to_their_owner_only() {
     let list = get(&sale, ada.user_id, "/orders").await;
     let body = list.assert_json();
     assert_eq!(body["next"], Value::Null);
-    let ids: Vec<_> = body["orders"].as_array().unwrap().iter().map(|order| &order["order_id"]).collect();
+    let ids: Vec<_> = body["orders"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|order| &order["order_id"])
+        .collect();
     assert_eq!(ids, [&json!(order.id)]);
     let one = get(&sale, ada.user_id, &format!("/orders/{}", order.id)).await;
     assert_eq!(one.assert_json(), &body["orders"][0]);
-    assert_eq!(get(&sale, user(), "/orders").await.assert_json(), &json!({ "orders": [], "next": null }));
+    assert_eq!(
+        get(&sale, user(), "/orders").await.assert_json(),
+        &json!({ "orders": [], "next": null })
+    );
 }
 
 #[tokio::test]
@@ -138,13 +181,22 @@ async fn fault_27_somebody_elses_order_is_an_unknown_one() {
     foreign.assert_problem(404, "no-order");
     let unknown = OrderId::mint(sale.stock.now(), auth::random());
     let unknown = get(&sale, eve, &format!("/orders/{unknown}")).await;
-    assert_eq!((foreign.headers, foreign.body), (unknown.headers, unknown.body));
+    assert_eq!(
+        (foreign.headers, foreign.body),
+        (unknown.headers, unknown.body)
+    );
 }
 
 #[tokio::test]
 async fn a_bad_cursor_or_id_is_malformed() {
     let sale = Sale::of(3).await;
-    let paths = ["/orders?cursor=hunter2", "/orders?page=2", "/orders/x", "/orders/%27%20OR%201=1", "/spikes/x/order"];
+    let paths = [
+        "/orders?cursor=hunter2",
+        "/orders?page=2",
+        "/orders/x",
+        "/orders/%27%20OR%201=1",
+        "/spikes/x/order",
+    ];
     for path in paths {
         let refused = get(&sale, user(), path).await;
         refused.assert_problem(400, "malformed");
@@ -155,7 +207,11 @@ async fn a_bad_cursor_or_id_is_malformed() {
 #[tokio::test]
 async fn nobody_in_particular_has_no_orders() {
     let sale = Sale::of(3).await;
-    for path in [mine(&sale), "/orders".to_owned(), format!("/orders/{}", sale.lost(&[1]).order_id)] {
+    for path in [
+        mine(&sale),
+        "/orders".to_owned(),
+        format!("/orders/{}", sale.lost(&[1]).order_id),
+    ] {
         let refused = send(&sale, Request::get(path).body(Body::empty()).unwrap()).await;
         refused.assert_problem(401, "unauthorized");
     }
@@ -175,7 +231,9 @@ async fn what_cannot_be_known_is_unavailable() {
     drop(engine);
     sale.store = away;
     for path in [mine(&sale), "/orders".to_owned()] {
-        get(&sale, placed.user_id, &path).await.assert_problem(503, "unavailable");
+        get(&sale, placed.user_id, &path)
+            .await
+            .assert_problem(503, "unavailable");
     }
 }
 

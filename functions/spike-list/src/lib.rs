@@ -33,7 +33,10 @@ impl AppState {
     /// An instance that has read nothing yet; what it has read ages by `clock`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, stock: Stock, clock: &Clock) -> Self {
-        Self { shelf: Shelf::new(store, stock.clone(), clock), stock }
+        Self {
+            shelf: Shelf::new(store, stock.clone(), clock),
+            stock,
+        }
     }
 }
 
@@ -53,10 +56,17 @@ struct Api;
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let api = <Api as utoipa::OpenApi>::openapi();
-    runtime::openapi::describe(api, &[
-        ("get", "/spikes", &[Code::Unavailable]),
-        ("get", "/spikes/{spike_id}", &[Code::NoSpike, Code::Unavailable]),
-    ])
+    runtime::openapi::describe(
+        api,
+        &[
+            ("get", "/spikes", &[Code::Unavailable]),
+            (
+                "get",
+                "/spikes/{spike_id}",
+                &[Code::NoSpike, Code::Unavailable],
+            ),
+        ],
+    )
 }
 
 #[cfg(test)]

@@ -99,20 +99,31 @@ type Kept<T> = ([(HeaderName, &'static str); 1], Json<T>);
 #[utoipa::path(
     get,
     path = "/spikes",
+    operation_id = "list_spikes",
     tag = "buying",
     responses((status = 200, description = "The spikes.", body = SpikeList, headers(("Cache-Control" = String, description = "`public, max-age=1`")))),
 )]
 pub(crate) async fn all(State(app): State<AppState>) -> Result<Kept<SpikeList>, Error> {
     let items = app.shelf.all().await?;
     let server_time = app.stock.now();
-    let spikes = items.iter().map(|item| SpikeView::new(item, server_time)).collect();
-    Ok((FOR_A_SECOND, Json(SpikeList { server_time, spikes })))
+    let spikes = items
+        .iter()
+        .map(|item| SpikeView::new(item, server_time))
+        .collect();
+    Ok((
+        FOR_A_SECOND,
+        Json(SpikeList {
+            server_time,
+            spikes,
+        }),
+    ))
 }
 
 /// One spike, also long after its end.
 #[utoipa::path(
     get,
     path = "/spikes/{spike_id}",
+    operation_id = "read_spike",
     tag = "buying",
     params(("spike_id" = SpikeId, Path, description = "The spike.")),
     responses((status = 200, description = "The spike.", body = SpikeNow, headers(("Cache-Control" = String, description = "`public, max-age=1`")))),

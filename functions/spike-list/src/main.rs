@@ -10,7 +10,10 @@ use stock::Stock;
 async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("spike-list");
     let (stock_url, store_url) = (env::url("STOCK_URL")?, env::url("STORE_URL")?);
-    let (stock, store) = tokio::join!(Stock::connect(&stock_url, clock::system()), store::connect(&store_url));
+    let (stock, store) = tokio::join!(
+        Stock::connect(&stock_url, clock::system()),
+        store::connect(&store_url)
+    );
     let (stock, store) = (stock?, store?);
     let state = AppState::new(store, stock, &clock::system());
     runtime::serve(spike_list::router(state)).await

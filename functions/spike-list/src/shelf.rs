@@ -34,7 +34,10 @@ impl Item {
     fn new(spike: Arc<Spike>, sale: Option<&Sale>) -> Self {
         // A spike that was never loaded has sold nothing.
         let untouched = (spike.epoch == 0).then(|| spike.live_units());
-        Self { left: sale.map(|sale| sale.left).or(untouched), spike }
+        Self {
+            left: sale.map(|sale| sale.left).or(untouched),
+            spike,
+        }
     }
 }
 
@@ -67,20 +70,28 @@ impl Shelf {
     async fn read_all(&self) -> Result<Arc<Vec<Item>>, Error> {
         let spikes = self.store.live_spikes().await?;
         let away = AtomicBool::new(false);
-        let items = stream::iter(spikes).map(|spike| self.count(spike, &away)).buffered(AT_ONCE);
+        let items = stream::iter(spikes)
+            .map(|spike| self.count(spike, &away))
+            .buffered(AT_ONCE);
         Ok(Arc::new(items.collect().await))
     }
 
     /// One spike; once Redis has failed to answer for another one it is not asked for this one.
     async fn count(&self, spike: Spike, away: &AtomicBool) -> Item {
         if away.load(Ordering::Relaxed) {
-            return Item { spike: Arc::new(spike), left: None };
+            return Item {
+                spike: Arc::new(spike),
+                left: None,
+            };
         }
         let sale = self.stock.sale(spike.id).await;
         away.fetch_or(sale.is_err(), Ordering::Relaxed);
         match sale {
             Ok(sale) => Item::new(Arc::new(spike), sale.as_ref()),
-            Err(_) => Item { spike: Arc::new(spike), left: None },
+            Err(_) => Item {
+                spike: Arc::new(spike),
+                left: None,
+            },
         }
     }
 
@@ -95,7 +106,10 @@ impl Shelf {
             return Ok(Item { spike, left: None });
         };
         // Redis learns of an admin's change at once, the catalog within ten seconds.
-        if sale.as_ref().is_some_and(|sale| sale.version > spike.version) {
+        if sale
+            .as_ref()
+            .is_some_and(|sale| sale.version > spike.version)
+        {
             spike = self.catalog.fresh(spike_id).await?.ok_or(Error::NoSpike)?;
         }
         Ok(Item::new(spike, sale.as_ref()))

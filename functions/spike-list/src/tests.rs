@@ -36,14 +36,27 @@ impl Window {
         let read = Arc::clone(&ms);
         let clock: Clock = Arc::new(move || Timestamp::from_millis(read.load(Ordering::SeqCst)));
         let state = AppState::new(sale.store.clone(), sale.stock.clone(), &clock);
-        Self { app: runtime::app(crate::router(state)), ms }
+        Self {
+            app: runtime::app(crate::router(state)),
+            ms,
+        }
     }
 
     async fn get(&self, path: &str) -> Answer {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let (parts, body) = self.app.clone().oneshot(request).await.unwrap().into_parts();
+        let (parts, body) = self
+            .app
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap()
+            .into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body: serde_json::from_slice(&body).unwrap() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: serde_json::from_slice(&body).unwrap(),
+        }
     }
 
     /// The spike, after the second for which an earlier look is kept.
@@ -57,7 +70,12 @@ impl Window {
 
 impl Answer {
     fn assert_problem(&self, status: u16, code: &str) {
-        assert_eq!((self.status.as_u16(), &self.body["code"]), (status, &json!(code)), "{}", self.body);
+        assert_eq!(
+            (self.status.as_u16(), &self.body["code"]),
+            (status, &json!(code)),
+            "{}",
+            self.body
+        );
         assert_eq!(self.headers["content-type"], "application/problem+json");
         assert_eq!(self.headers["cache-control"], "no-store");
     }
@@ -69,7 +87,10 @@ async fn a_spike_is_shown_with_what_is_left() {
     let window = Window::of(&sale);
     sale.reserve(user(), 2).await;
     let list = window.get("/spikes").await;
-    assert_eq!((list.status, &list.headers["cache-control"]), (StatusCode::OK, &"public, max-age=1".parse().unwrap()));
+    assert_eq!(
+        (list.status, &list.headers["cache-control"]),
+        (StatusCode::OK, &"public, max-age=1".parse().unwrap())
+    );
     assert_eq!(list.headers["content-type"], "application/json");
     let settings = &sale.spike.settings;
     let shown = json!({
@@ -81,7 +102,10 @@ async fn a_spike_is_shown_with_what_is_left() {
     assert!(serde_json::from_value::<Timestamp>(list.body["server_time"].clone()).is_ok());
     let one = window.get(&format!("/spikes/{}", sale.spike.id)).await;
     assert_eq!(one.headers["cache-control"], "public, max-age=1");
-    assert_eq!((&one.body["left"], &one.body["name"]), (&json!(1), &json!("Shoes")));
+    assert_eq!(
+        (&one.body["left"], &one.body["name"]),
+        (&json!(1), &json!("Shoes"))
+    );
 }
 
 #[tokio::test]
@@ -91,11 +115,22 @@ async fn the_status_follows_stock_and_pause_within_a_second() {
     assert_eq!(window.look(&sale).await["status"], "running");
     sale.reserve(user(), 1).await;
     let sold_out = window.look(&sale).await;
-    assert_eq!((&sold_out["status"], &sold_out["left"]), (&json!("sold_out"), &json!(0)));
+    assert_eq!(
+        (&sold_out["status"], &sold_out["left"]),
+        (&json!("sold_out"), &json!(0))
+    );
     let mut paused = sale.stored().await;
     (paused.version, paused.paused) = (paused.version + 1, true);
-    assert!(sale.store.replace_spike(&sale.stored().await, &paused).await.unwrap());
-    sale.stock.configure(&stock::Config::of(&paused)).await.unwrap();
+    assert!(
+        sale.store
+            .replace_spike(&sale.stored().await, &paused)
+            .await
+            .unwrap()
+    );
+    sale.stock
+        .configure(&stock::Config::of(&paused))
+        .await
+        .unwrap();
     assert_eq!(window.look(&sale).await["status"], "paused");
 }
 
@@ -114,11 +149,17 @@ async fn many_readers_cost_one_look_a_second() {
 async fn a_spike_that_was_never_loaded_has_all_its_units() {
     let sale = Sale::of(1).await;
     let (now, mut settings) = (sale.stock.now(), sale.spike.settings.clone());
-    (settings.stock, settings.starts_at) = (7, now + Duration::from_secs(600));
+    (settings.stock, settings.starts_at) = (7, now + Duration::from_mins(10));
     let spike = Spike::new(SpikeId::mint(now, random()), settings, now);
     sale.store.add_spike(&spike).await.unwrap();
-    let body = Window::of(&sale).get(&format!("/spikes/{}", spike.id)).await.body;
-    assert_eq!((&body["status"], &body["left"]), (&json!("upcoming"), &json!(7)));
+    let body = Window::of(&sale)
+        .get(&format!("/spikes/{}", spike.id))
+        .await
+        .body;
+    assert_eq!(
+        (&body["status"], &body["left"]),
+        (&json!("upcoming"), &json!(7))
+    );
 }
 
 #[tokio::test]
@@ -127,9 +168,15 @@ async fn redis_away_leaves_only_the_count_open() {
     let window = Window::of(&sale);
     sale.redis.stop();
     let list = window.get("/spikes").await;
-    assert_eq!((list.status, &list.body["spikes"][0]["left"]), (StatusCode::OK, &Value::Null));
+    assert_eq!(
+        (list.status, &list.body["spikes"][0]["left"]),
+        (StatusCode::OK, &Value::Null)
+    );
     let one = window.look(&sale).await;
-    assert_eq!((&one["left"], &one["status"]), (&Value::Null, &json!("running")));
+    assert_eq!(
+        (&one["left"], &one["status"]),
+        (&Value::Null, &json!("running"))
+    );
 }
 
 #[tokio::test]
@@ -151,9 +198,15 @@ async fn fault_28_unknown_spikes_are_not_found_and_what_is_no_id_is_malformed() 
     let sale = Sale::of(2).await;
     let window = Window::of(&sale);
     let unknown = SpikeId::mint(sale.stock.now(), random());
-    window.get(&format!("/spikes/{unknown}")).await.assert_problem(404, "no-spike");
+    window
+        .get(&format!("/spikes/{unknown}"))
+        .await
+        .assert_problem(404, "no-spike");
     for id in ["x", "%27%20OR%201=1", "..%2f..%2fetc"] {
-        window.get(&format!("/spikes/{id}")).await.assert_problem(400, "malformed");
+        window
+            .get(&format!("/spikes/{id}"))
+            .await
+            .assert_problem(400, "malformed");
     }
 }
 

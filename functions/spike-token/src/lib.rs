@@ -37,9 +37,19 @@ pub struct AppState {
 impl AppState {
     /// An instance that remembers no sale yet; what it remembers ages by `clock`.
     #[must_use]
-    pub fn new(stock: Stock, authenticator: Authenticator, path_tokens: PathTokens, clock: Clock) -> Self {
+    pub fn new(
+        stock: Stock,
+        authenticator: Authenticator,
+        path_tokens: PathTokens,
+        clock: Clock,
+    ) -> Self {
         let windows = Windows::new(stock.clone(), clock);
-        Self { stock, authenticator, path_tokens, windows }
+        Self {
+            stock,
+            authenticator,
+            path_tokens,
+            windows,
+        }
     }
 }
 
@@ -51,7 +61,9 @@ impl FromRef<AppState> for Authenticator {
 
 /// The public route.
 pub fn router(state: AppState) -> Router {
-    Router::new().route("/spikes/{spike_id}/token", post(token::issue)).with_state(state)
+    Router::new()
+        .route("/spikes/{spike_id}/token", post(token::issue))
+        .with_state(state)
 }
 
 #[derive(utoipa::OpenApi)]
@@ -62,15 +74,20 @@ struct Api;
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let api = <Api as utoipa::OpenApi>::openapi();
-    runtime::openapi::describe(api, &[
-        ("post", "/spikes/{spike_id}/token", &[
-            Code::NoSpike,
-            Code::Ended,
-            Code::TooEarly,
-            Code::Loading,
-            Code::Unavailable,
-        ]),
-    ])
+    runtime::openapi::describe(
+        api,
+        &[(
+            "post",
+            "/spikes/{spike_id}/token",
+            &[
+                Code::NoSpike,
+                Code::Ended,
+                Code::TooEarly,
+                Code::Loading,
+                Code::Unavailable,
+            ],
+        )],
+    )
 }
 
 #[cfg(test)]

@@ -12,7 +12,11 @@ async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("spike-token");
     let stock = Stock::connect(&env::url("STOCK_URL")?, clock::system()).await?;
     let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
-    let authenticator = Authenticator::new(env::secret("ACCESS_TOKEN_KEYS")?.expose(), &issuer, stock.clock())?;
+    let authenticator = Authenticator::new(
+        env::secret("ACCESS_TOKEN_KEYS")?.expose(),
+        &issuer,
+        stock.clock(),
+    )?;
     let path_tokens = PathTokens::new(env::secret("PATH_TOKEN_KEY")?.expose().as_bytes())?;
     let state = AppState::new(stock, authenticator, path_tokens, clock::system());
     runtime::serve(spike_token::router(state)).await

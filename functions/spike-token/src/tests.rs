@@ -38,7 +38,11 @@ impl Fixture {
         let path_tokens = PathTokens::new(SECRET).unwrap();
         let authenticator = testing::authenticator(stock.clock());
         let state = AppState::new(stock.clone(), authenticator, path_tokens, clock);
-        Self { app: runtime::app(crate::router(state)), stock, ms }
+        Self {
+            app: runtime::app(crate::router(state)),
+            stock,
+            ms,
+        }
     }
 
     /// Loads a sale that opens and ends so many ms from now.
@@ -50,13 +54,25 @@ impl Fixture {
             "starts_at": at(starts_in), "ends_at": at(ends_in),
         }));
         let spike = Spike::new(SpikeId::mint(now, auth::random()), settings.unwrap(), now);
-        let config = Config { gate, ..Config::of(&spike) };
-        let load = Load { config, top: 3, epoch: 1, supply: Supply::Untouched };
+        let config = Config {
+            gate,
+            ..Config::of(&spike)
+        };
+        let load = Load {
+            config,
+            top: 3,
+            epoch: 1,
+            supply: Supply::Untouched,
+        };
         self.stock.load(&load).await.unwrap();
         spike.id
     }
 
-    async fn post(&self, spike_id: impl ToString, user_id: UserId) -> (StatusCode, HeaderMap, Value) {
+    async fn post(
+        &self,
+        spike_id: impl ToString,
+        user_id: UserId,
+    ) -> (StatusCode, HeaderMap, Value) {
         let token = testing::token_for(user_id, &[], self.stock.now());
         let path = format!("/spikes/{}/token", spike_id.to_string());
         let request = Request::post(path).header("authorization", format!("Bearer {token}"));
@@ -64,9 +80,19 @@ impl Fixture {
     }
 
     async fn send(&self, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {
-        let (parts, body) = self.app.clone().oneshot(request).await.unwrap().into_parts();
+        let (parts, body) = self
+            .app
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap()
+            .into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        (parts.status, parts.headers, serde_json::from_slice(&body).unwrap())
+        (
+            parts.status,
+            parts.headers,
+            serde_json::from_slice(&body).unwrap(),
+        )
     }
 }
 
@@ -79,9 +105,15 @@ async fn a_token_of_a_running_sale_is_its_users_own() {
     let fixture = Fixture::new(stock::testing::shared()).await;
     let spike_id = fixture.sale(-1_000, 60_000, Gate::Open).await;
     let (status, headers, body) = fixture.post(spike_id, user(1)).await;
-    assert_eq!((status, &headers["content-type"]), (StatusCode::OK, &"application/json".parse().unwrap()));
+    assert_eq!(
+        (status, &headers["content-type"]),
+        (StatusCode::OK, &"application/json".parse().unwrap())
+    );
     assert_eq!(headers["cache-control"], "no-store");
-    let (tokens, token) = (PathTokens::new(SECRET).unwrap(), body["token"].as_str().unwrap());
+    let (tokens, token) = (
+        PathTokens::new(SECRET).unwrap(),
+        body["token"].as_str().unwrap(),
+    );
     let now = fixture.stock.now();
     assert!(tokens.verify(spike_id, user(1), now, token));
     assert!(!tokens.verify(spike_id, user(2), now, token));
@@ -102,7 +134,10 @@ async fn before_the_start_it_says_when_to_come_back() {
     for (starts_in, secs) in [(1, "1"), (1_500, "2"), (3_600_000, "30")] {
         let spike_id = fixture.sale(starts_in, 7_200_000, Gate::Open).await;
         let (status, headers, body) = fixture.post(spike_id, user(1)).await;
-        assert_eq!((status, &body["code"]), (StatusCode::TOO_EARLY, &json!("too-early")));
+        assert_eq!(
+            (status, &body["code"]),
+            (StatusCode::TOO_EARLY, &json!("too-early"))
+        );
         assert_eq!(headers["retry-after"], secs);
     }
     let spike_id = fixture.sale(1_500, 60_000, Gate::Open).await;
@@ -129,11 +164,17 @@ async fn an_absent_sale_is_unknown_only_if_redis_has_all() {
     let fixture = Fixture::new(&redis).await;
     let absent = SpikeId::mint(fixture.stock.now(), auth::random());
     let (status, headers, body) = fixture.post(absent, user(1)).await;
-    assert_eq!((status, &body["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("loading")));
+    assert_eq!(
+        (status, &body["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("loading"))
+    );
     assert_eq!(headers["retry-after"], "1");
     fixture.stock.mark_complete().await.unwrap();
     let (status, _, body) = fixture.post(absent, user(1)).await;
-    assert_eq!((status, &body["code"]), (StatusCode::NOT_FOUND, &json!("no-spike")));
+    assert_eq!(
+        (status, &body["code"]),
+        (StatusCode::NOT_FOUND, &json!("no-spike"))
+    );
 }
 
 #[tokio::test]
@@ -146,7 +187,10 @@ async fn redis_away_is_unavailable_and_what_is_known_is_not_forgotten() {
     redis.stop();
     assert_eq!(fixture.post(known, user(1)).await.0, StatusCode::OK);
     let (status, headers, body) = fixture.post(unknown, user(1)).await;
-    assert_eq!((status, &body["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+    assert_eq!(
+        (status, &body["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable"))
+    );
     assert_eq!(headers["retry-after"], "1");
 }
 
@@ -155,17 +199,32 @@ async fn nobody_in_particular_gets_no_token() {
     let fixture = Fixture::new(stock::testing::shared()).await;
     let spike_id = fixture.sale(-1_000, 60_000, Gate::Open).await;
     let path = format!("/spikes/{spike_id}/token");
-    let (status, headers, body) = fixture.send(Request::post(path).body(Body::empty()).unwrap()).await;
-    assert_eq!((status, &body["code"]), (StatusCode::UNAUTHORIZED, &json!("unauthorized")));
+    let (status, headers, body) = fixture
+        .send(Request::post(path).body(Body::empty()).unwrap())
+        .await;
+    assert_eq!(
+        (status, &body["code"]),
+        (StatusCode::UNAUTHORIZED, &json!("unauthorized"))
+    );
     assert_eq!(headers["www-authenticate"], "Bearer");
 }
 
 #[tokio::test]
 async fn fault_28_what_is_no_id_is_malformed_and_not_echoed() {
     let fixture = Fixture::new(stock::testing::shared()).await;
-    for id in ["x", "%27%20OR%201=1", "..%2f..%2fetc", "a%0d%0aSet-Cookie:%20b", "%ff"] {
+    for id in [
+        "x",
+        "%27%20OR%201=1",
+        "..%2f..%2fetc",
+        "a%0d%0aSet-Cookie:%20b",
+        "%ff",
+    ] {
         let (status, _, body) = fixture.post(id, user(1)).await;
-        assert_eq!((status, &body["code"]), (StatusCode::BAD_REQUEST, &json!("malformed")), "{id}");
+        assert_eq!(
+            (status, &body["code"]),
+            (StatusCode::BAD_REQUEST, &json!("malformed")),
+            "{id}"
+        );
         assert!(!body.to_string().contains("OR 1=1") && !body.to_string().contains("Cookie"));
     }
 }
@@ -179,20 +238,36 @@ async fn an_unknown_id_is_looked_up_again_after_a_second() {
     let spike_id = fixture.sale(-1_000, 60_000, Gate::Open).await;
     redis.flush().await;
     fixture.stock.mark_complete().await.unwrap();
-    assert_eq!(fixture.post(spike_id, user(1)).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        fixture.post(spike_id, user(1)).await.0,
+        StatusCode::NOT_FOUND
+    );
     let settings = json!({
         "name": "Shoes", "stock": 3, "price": { "amount_minor": 100, "currency": "EUR" },
-        "starts_at": now, "ends_at": now + Duration::from_secs(60),
+        "starts_at": now, "ends_at": now + Duration::from_mins(1),
     });
     let spike = Spike::new(spike_id, serde_json::from_value(settings).unwrap(), now);
-    let load = Load { config: Config::of(&spike), top: 3, epoch: 1, supply: Supply::Untouched };
+    let load = Load {
+        config: Config::of(&spike),
+        top: 3,
+        epoch: 1,
+        supply: Supply::Untouched,
+    };
     fixture.stock.load(&load).await.unwrap();
-    assert_eq!(fixture.post(spike_id, user(1)).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        fixture.post(spike_id, user(1)).await.0,
+        StatusCode::NOT_FOUND
+    );
     fixture.ms.fetch_add(1_000, Ordering::SeqCst);
     assert_eq!(fixture.post(spike_id, user(1)).await.0, StatusCode::OK);
 }
 
 #[test]
 fn the_document_lists_the_route() {
-    assert!(crate::openapi().paths.paths.contains_key("/spikes/{spike_id}/token"));
+    assert!(
+        crate::openapi()
+            .paths
+            .paths
+            .contains_key("/spikes/{spike_id}/token")
+    );
 }

@@ -33,6 +33,7 @@ pub struct IssuedToken {
 #[utoipa::path(
     post,
     path = "/spikes/{spike_id}/token",
+    operation_id = "issue_path_token",
     tag = "buying",
     params(("spike_id" = SpikeId, Path, description = "The spike.")),
     responses((status = 200, description = "The token.", body = IssuedToken)),

@@ -30,7 +30,9 @@ impl Window {
         }
         match u64::try_from(self.starts_at.since(now).as_millis()) {
             Ok(0) => Ok(()),
-            ms => Err(Error::TooEarly { ms: ms.unwrap_or(u64::MAX) }),
+            ms => Err(Error::TooEarly {
+                ms: ms.unwrap_or(u64::MAX),
+            }),
         }
     }
 }
@@ -46,7 +48,11 @@ pub struct Windows {
 impl Windows {
     pub(crate) fn new(stock: Stock, clock: Clock) -> Self {
         let known = Fetched::new(MOST_KNOWN, KNOWN_FOR, Arc::clone(&clock));
-        Self { stock, known, unknown: Timed::new(MOST_UNKNOWN, clock) }
+        Self {
+            stock,
+            known,
+            unknown: Timed::new(MOST_UNKNOWN, clock),
+        }
     }
 
     /// The sale's window, read once for all who ask at the same time.
@@ -67,6 +73,10 @@ impl Windows {
             return Err(Error::NoSpike);
         };
         let closed = sale.gate == Gate::Closed;
-        Ok(Window { starts_at: sale.starts_at, ends_at: sale.ends_at, closed })
+        Ok(Window {
+            starts_at: sale.starts_at,
+            ends_at: sale.ends_at,
+            closed,
+        })
     }
 }

@@ -107,7 +107,9 @@ impl Error {
             Self::Busy => Problem::new(Code::Busy),
             Self::OverLimit { limit } => Problem::new(Code::OverLimit).with("limit", *limit),
             Self::SoldOut => Problem::new(Code::SoldOut).location(order()),
-            Self::NotEnough { left } => Problem::new(Code::NotEnough).with("left", *left).location(order()),
+            Self::NotEnough { left } => Problem::new(Code::NotEnough)
+                .with("left", *left)
+                .location(order()),
             Self::TooEarly { ms } => Problem::new(Code::TooEarly).retry_after_secs(wait_secs(*ms)),
             Self::Paused => Problem::new(Code::Paused).location(order()),
             Self::Ended => Problem::new(Code::Ended).location(order()),

@@ -25,7 +25,8 @@ use stock::Stock;
 
 use crate::Random;
 
-const MOST_FLAGS: u64 = 1_000;
+/// A flag with all the buyers that it can carry takes some 64 kB.
+const MOST_FLAGS: u64 = 200;
 const SHORTEST_MS: u64 = 200;
 const LONGEST_MS: u64 = 1_000;
 /// More than any answer of ours.
@@ -51,7 +52,12 @@ struct Flag {
 impl Flags {
     pub(crate) fn new(clock: Clock, random: Random) -> Self {
         let raised = Timed::new(MOST_FLAGS, Arc::clone(&clock));
-        Self { raised, raising: Mutex::default(), clock, random }
+        Self {
+            raised,
+            raising: Mutex::default(),
+            clock,
+            random,
+        }
     }
 
     /// The time to hand to [`Flags::raise`], taken before Redis is asked.
@@ -70,14 +76,32 @@ impl Flags {
     ///
     /// Only one request at a time asks for the buyers of a spike; the others answer without waiting for it. Without the
     /// buyers no flag is raised: the next answer of Redis raises it.
-    pub(crate) async fn raise(&self, stock: &Stock, spike_id: SpikeId, problem: Problem, asked_at: Timestamp) {
-        let Some(_turn) = self.turn(spike_id) else { return };
-        let Ok(buyers) = stock.buyer_ids(spike_id).await else { return };
+    pub(crate) async fn raise(
+        &self,
+        stock: &Stock,
+        spike_id: SpikeId,
+        problem: Problem,
+        asked_at: Timestamp,
+    ) {
+        let Some(_turn) = self.turn(spike_id) else {
+            return;
+        };
+        let Ok(buyers) = stock.buyer_ids(spike_id).await else {
+            return;
+        };
         let buyers = buyers.unwrap_or_default().into_iter().collect();
         let (parts, body) = problem.into_response().into_parts();
-        let Ok(body) = axum::body::to_bytes(body, MOST_ANSWER_BYTES).await else { return };
-        let flag = Flag { buyers, status: parts.status, headers: parts.headers, body };
-        self.raised.insert_until(spike_id, Arc::new(flag), asked_at + self.lifetime());
+        let Ok(body) = axum::body::to_bytes(body, MOST_ANSWER_BYTES).await else {
+            return;
+        };
+        let flag = Flag {
+            buyers,
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        };
+        self.raised
+            .insert_until(spike_id, Arc::new(flag), asked_at + self.lifetime());
     }
 
     fn lifetime(&self) -> Duration {
@@ -88,7 +112,10 @@ impl Flags {
 
     fn turn(&self, spike_id: SpikeId) -> Option<Turn<'_>> {
         let mut raising = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
-        raising.insert(spike_id).then(|| Turn { raising: &self.raising, spike_id })
+        raising.insert(spike_id).then(|| Turn {
+            raising: &self.raising,
+            spike_id,
+        })
     }
 }
 
@@ -100,7 +127,10 @@ struct Turn<'a> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.raising.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.spike_id);
+        self.raising
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.spike_id);
     }
 }
 
@@ -123,7 +153,11 @@ impl Flag {
 
 /// The id in `/spikes/{spike_id}/orders/{token}`, read without the router's help: the refusal comes before all else.
 fn spike_id(path: &str) -> Option<SpikeId> {
-    path.strip_prefix("/spikes/")?.split('/').next()?.parse().ok()
+    path.strip_prefix("/spikes/")?
+        .split('/')
+        .next()?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -134,7 +168,12 @@ mod tests {
     fn the_id_is_read_from_the_raw_path() {
         let id = SpikeId::mint(Timestamp::from_millis(1), [1; 10]);
         assert_eq!(spike_id(&format!("/spikes/{id}/orders/abc")), Some(id));
-        for path in ["/", "/spikes/", "/spikes/x/orders/abc", &format!("/other/{id}/orders/abc")] {
+        for path in [
+            "/",
+            "/spikes/",
+            "/spikes/x/orders/abc",
+            &format!("/other/{id}/orders/abc"),
+        ] {
             assert_eq!(spike_id(path), None, "{path}");
         }
     }

@@ -3,13 +3,13 @@
 //! Ten thousand people race for a hundred units, so almost every request is a refusal. The steps stand in the order of
 //! their price, and a refusal does not touch the next one:
 //!
-//! 1. [`flags`]: what Redis said a moment ago about the whole sale: 409 `sold-out`, 409 `paused`, 410 `ended`
-//! 2. [`limits`] and [`sales`]: the spike's token bucket on this instance: 503 `busy`; an unknown spike: 404 `bad-token`
+//! 1. `flags`: what Redis said a moment ago about the whole sale: 409 `sold-out`, 409 `paused`, 410 `ended`
+//! 2. `limits` and `sales`: the spike's token bucket on this instance: 503 `busy`; an unknown spike: 404 `bad-token`
 //! 3. the access token: 401 `unauthorized`
 //! 4. the user's bucket: 429 `slow-down`
 //! 5. the path token: 404 `bad-token`; then the body: 400, 413, 415, 422 `over-limit`
-//! 6. [`reserve`]: one round trip to Redis: 409, 410, 403 `denied`, 422 `over-limit`, 425 `too-early`, 503
-//! 7. [`publish`], for winners only: 202 after the broker's acknowledgement, else 503 `unconfirmed`
+//! 6. `reserve`: one round trip to Redis: 409, 410, 403 `denied`, 422 `over-limit`, 425 `too-early`, 503
+//! 7. `publish`, for winners only: 202 after the broker's acknowledgement, else 503 `unconfirmed`
 //!
 //! Environment: see `main.rs`. All time is the injected clock's or Redis', all randomness the injected source's.
 
@@ -21,7 +21,7 @@ mod publish;
 mod reserve;
 mod sales;
 
-use std::{ops::Deref, sync::Arc};
+use std::sync::Arc;
 
 use auth::{PathTokens, Verifier};
 use axum::{Router, routing::post};
@@ -65,8 +65,7 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct AppState(Arc<Instance>);
 
-#[doc(hidden)]
-pub struct Instance {
+struct Instance {
     stock: Stock,
     sink: Arc<dyn EventSink>,
     verifier: Arc<Verifier>,
@@ -79,19 +78,20 @@ pub struct Instance {
     sales: Sales,
 }
 
-impl Deref for AppState {
-    type Target = Instance;
-
-    fn deref(&self) -> &Instance {
-        &self.0
-    }
-}
-
 impl AppState {
     /// An instance that remembers nothing yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { stock, store, sink, verifier, path_tokens, clock, random, rates } = parts;
+        let Parts {
+            stock,
+            store,
+            sink,
+            verifier,
+            path_tokens,
+            clock,
+            random,
+            rates,
+        } = parts;
         let catalog = Catalog::new(Arc::clone(&store), Arc::clone(&clock));
         Self(Arc::new(Instance {
             admission: Admission::new(Arc::clone(&store), stock.clock()),
@@ -110,7 +110,12 @@ impl AppState {
 
 /// The public route.
 pub fn router(state: AppState) -> Router {
-    Router::new().route("/spikes/{spike_id}/orders/{token}", post(place::place_order)).with_state(state)
+    Router::new()
+        .route(
+            "/spikes/{spike_id}/orders/{token}",
+            post(place::place_order),
+        )
+        .with_state(state)
 }
 
 /// Where a buyer reads their order of a spike.
@@ -126,25 +131,30 @@ struct Api;
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let api = <Api as utoipa::OpenApi>::openapi();
-    runtime::openapi::describe(api, &[
-        ("post", "/spikes/{spike_id}/orders/{token}", &[
-            Code::Unauthorized,
-            Code::Denied,
-            Code::BadToken,
-            Code::SoldOut,
-            Code::NotEnough,
-            Code::Paused,
-            Code::Ended,
-            Code::OverLimit,
-            Code::TooEarly,
-            Code::SlowDown,
-            Code::Busy,
-            Code::Loading,
-            Code::Healing,
-            Code::Unconfirmed,
-            Code::Unavailable,
-        ]),
-    ])
+    runtime::openapi::describe(
+        api,
+        &[(
+            "post",
+            "/spikes/{spike_id}/orders/{token}",
+            &[
+                Code::Unauthorized,
+                Code::Denied,
+                Code::BadToken,
+                Code::SoldOut,
+                Code::NotEnough,
+                Code::Paused,
+                Code::Ended,
+                Code::OverLimit,
+                Code::TooEarly,
+                Code::SlowDown,
+                Code::Busy,
+                Code::Loading,
+                Code::Healing,
+                Code::Unconfirmed,
+                Code::Unavailable,
+            ],
+        )],
+    )
 }
 
 #[cfg(test)]

@@ -4,7 +4,14 @@
 //! instance. On Lambda an instance serves one request at a time; there reserved concurrency, the gateway's throttle and
 //! the WAF are the limits, and these only back them up.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use domain::{Clock, SpikeId, UserId};
 use governor::{
@@ -19,6 +26,8 @@ const MOST_SPIKES: u64 = 1_000;
 const MOST_USERS: u64 = 50_000;
 const USER_PER_SEC: u32 = 5;
 const LOOKUPS_PER_SEC: u32 = 100;
+/// How far a clock that several threads read may seem to go back.
+const JITTER_MS: i64 = 1_000;
 
 /// How fast one instance lets buyers through to one spike, as multiples of its stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,19 +40,53 @@ pub struct Rates {
 
 impl Default for Rates {
     fn default() -> Self {
-        Self { burst_per_unit: 2, refill_per_unit: 2 }
+        Self {
+            burst_per_unit: 2,
+            refill_per_unit: 2,
+        }
     }
 }
 
-/// The injected clock, as `governor` reads it.
+/// The injected clock, as `governor` reads it: it never goes back, since a bucket would refuse everybody until the clock
+/// has caught up.
 #[derive(Clone)]
-struct Ticks(Clock);
+struct Ticks(Arc<Steady>);
+
+struct Steady {
+    clock: Clock,
+    /// How far the clock was set back, in all.
+    lost_ms: AtomicI64,
+    latest_ms: AtomicI64,
+}
+
+impl Ticks {
+    fn new(clock: Clock) -> Self {
+        Self(Arc::new(Steady {
+            clock,
+            lost_ms: AtomicI64::new(0),
+            latest_ms: AtomicI64::new(0),
+        }))
+    }
+}
 
 impl Ticking for Ticks {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
-        Duration::from_millis(u64::try_from((self.0)().as_millis()).unwrap_or(0))
+        let Steady {
+            clock,
+            lost_ms,
+            latest_ms,
+        } = &*self.0;
+        let lost = lost_ms.load(Ordering::Relaxed);
+        let now = (clock)().as_millis() + lost;
+        let latest = latest_ms.fetch_max(now, Ordering::Relaxed);
+        if now + JITTER_MS < latest {
+            // Of all who notice, one makes up for it.
+            let made_up = lost + latest - now;
+            let _ = lost_ms.compare_exchange(lost, made_up, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        Duration::from_millis(u64::try_from(now.max(latest)).unwrap_or(0))
     }
 }
 
@@ -59,7 +102,7 @@ struct SpikeBucket {
 /// The buckets of one instance.
 pub(crate) struct Limits {
     rates: Rates,
-    clock: Clock,
+    ticks: Ticks,
     spikes: Cache<SpikeId, SpikeBucket>,
     users: Cache<UserId, Arc<Bucket>>,
     lookups: Bucket,
@@ -67,12 +110,13 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn new(rates: Rates, clock: Clock) -> Self {
+        let ticks = Ticks::new(clock);
         Self {
             rates,
             spikes: Cache::new(MOST_SPIKES),
             users: Cache::new(MOST_USERS),
-            lookups: bucket(LOOKUPS_PER_SEC, LOOKUPS_PER_SEC, &clock),
-            clock,
+            lookups: bucket(LOOKUPS_PER_SEC, LOOKUPS_PER_SEC, &ticks),
+            ticks,
         }
     }
 
@@ -81,10 +125,16 @@ impl Limits {
         if self.rates.burst_per_unit == 0 || self.rates.refill_per_unit == 0 {
             return true;
         }
-        let kept = self.spikes.get(&spike_id).filter(|kept| kept.stock == stock);
+        let kept = self
+            .spikes
+            .get(&spike_id)
+            .filter(|kept| kept.stock == stock);
         let kept = kept.unwrap_or_else(|| {
             let stale = |kept: &SpikeBucket| kept.stock != stock;
-            let entry = self.spikes.entry(spike_id).or_insert_with_if(|| self.spike_bucket(stock), stale);
+            let entry = self
+                .spikes
+                .entry(spike_id)
+                .or_insert_with_if(|| self.spike_bucket(stock), stale);
             entry.into_value()
         });
         kept.bucket.check().is_ok()
@@ -93,12 +143,15 @@ impl Limits {
     fn spike_bucket(&self, stock: u32) -> SpikeBucket {
         let burst = stock.saturating_mul(self.rates.burst_per_unit);
         let refill = stock.saturating_mul(self.rates.refill_per_unit);
-        SpikeBucket { stock, bucket: Arc::new(bucket(burst, refill, &self.clock)) }
+        SpikeBucket {
+            stock,
+            bucket: Arc::new(bucket(burst, refill, &self.ticks)),
+        }
     }
 
     /// Takes one of the user's tokens: five a second.
     pub(crate) fn admits_user(&self, user_id: UserId) -> bool {
-        let full = || Arc::new(bucket(USER_PER_SEC, USER_PER_SEC, &self.clock));
+        let full = || Arc::new(bucket(USER_PER_SEC, USER_PER_SEC, &self.ticks));
         self.users.get_with(user_id, full).check().is_ok()
     }
 
@@ -109,16 +162,14 @@ impl Limits {
 }
 
 /// A full bucket; sizes of 0 count as 1.
-fn bucket(burst: u32, refill_per_sec: u32, clock: &Clock) -> Bucket {
+fn bucket(burst: u32, refill_per_sec: u32, ticks: &Ticks) -> Bucket {
     let at_least_one = |size: u32| NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN);
     let quota = Quota::per_second(at_least_one(refill_per_sec)).allow_burst(at_least_one(burst));
-    RateLimiter::direct_with_clock(quota, Ticks(Arc::clone(clock)))
+    RateLimiter::direct_with_clock(quota, ticks.clone())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
-
     use domain::Timestamp;
 
     use super::*;
@@ -148,15 +199,33 @@ mod tests {
     #[test]
     fn a_raised_stock_gets_a_bigger_bucket() {
         let (_, limits) = limits(Rates::default());
-        let admitted = |stock| (0..50).filter(|_| limits.admits_to(spike_id(), stock)).count();
+        let admitted = |stock| {
+            (0..50)
+                .filter(|_| limits.admits_to(spike_id(), stock))
+                .count()
+        };
         assert_eq!(admitted(2), 4);
         assert_eq!(admitted(5), 10);
     }
 
     #[test]
     fn a_bucket_of_rate_zero_is_off() {
-        let (_, limits) = limits(Rates { burst_per_unit: 0, refill_per_unit: 2 });
+        let (_, limits) = limits(Rates {
+            burst_per_unit: 0,
+            refill_per_unit: 2,
+        });
         assert!((0..1_000).all(|_| limits.admits_to(spike_id(), 1)));
+    }
+
+    #[test]
+    fn fault_16_a_clock_that_is_set_back_refuses_nobody() {
+        let (ms, limits) = limits(Rates::default());
+        let admitted = || (0..50).filter(|_| limits.admits_to(spike_id(), 3)).count();
+        assert_eq!(admitted(), 6);
+        ms.fetch_sub(300_000, Ordering::SeqCst);
+        assert_eq!(admitted(), 0, "nothing is given away either");
+        ms.fetch_add(1_000, Ordering::SeqCst);
+        assert_eq!(admitted(), 6);
     }
 
     #[test]

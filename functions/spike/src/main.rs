@@ -15,7 +15,10 @@ use stock::Stock;
 async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("spike");
     let (stock_url, store_url) = (env::url("STOCK_URL")?, env::url("STORE_URL")?);
-    let (stock, store) = tokio::join!(Stock::connect(&stock_url, clock::system()), store::connect(&store_url));
+    let (stock, store) = tokio::join!(
+        Stock::connect(&stock_url, clock::system()),
+        store::connect(&store_url)
+    );
     let stock = stock?;
     let keys = env::secret("ACCESS_TOKEN_KEYS")?;
     let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
@@ -26,7 +29,10 @@ async fn main() -> anyhow::Result<()> {
         path_tokens: PathTokens::new(env::secret("PATH_TOKEN_KEY")?.expose().as_bytes())?,
         clock: clock::system(),
         random: Arc::new(auth::random),
-        rates: Rates { burst_per_unit: rate("BUCKET_BURST")?, refill_per_unit: rate("BUCKET_REFILL")? },
+        rates: Rates {
+            burst_per_unit: rate("BUCKET_BURST")?,
+            refill_per_unit: rate("BUCKET_REFILL")?,
+        },
         stock,
     };
     runtime::serve(spike::router(AppState::new(parts))).await

@@ -14,7 +14,7 @@ use runtime::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppState, Error, order_location,
+    AppState, Error, Instance, order_location,
     publish::publish,
     reserve::{Wish, reserve},
 };
@@ -74,7 +74,10 @@ pub struct Accepted {
     )),
     security(("bearer" = [])),
 )]
-pub(crate) async fn place_order(State(app): State<AppState>, request: Request) -> Response {
+pub(crate) async fn place_order(
+    State(AppState(app)): State<AppState>,
+    request: Request,
+) -> Response {
     if let Some(refusal) = app.flags.refusal(&request) {
         return refusal;
     }
@@ -90,7 +93,7 @@ pub(crate) async fn place_order(State(app): State<AppState>, request: Request) -
 }
 
 async fn purchase(
-    app: &AppState,
+    app: &Instance,
     spike_id: SpikeId,
     token: &str,
     parts: Parts,
@@ -105,18 +108,37 @@ async fn purchase(
     if !app.limits.admits_user(user_id) {
         return Err(Error::SlowDown);
     }
-    if !app.path_tokens.verify(spike_id, user_id, app.stock.now(), token) {
+    if !app
+        .path_tokens
+        .verify(spike_id, user_id, app.stock.now(), token)
+    {
         return Err(Error::BadToken);
     }
     let quantity = quantity(parts, body).await?;
-    let reservation = reserve(app, Wish { spike_id, user_id, quantity }).await?;
+    let reservation = reserve(
+        app,
+        Wish {
+            spike_id,
+            user_id,
+            quantity,
+        },
+    )
+    .await?;
     if reservation.pending && !publish(&*app.sink, &reservation.placed).await {
         return Err(Error::Unconfirmed);
     }
     let placed = reservation.placed;
-    let accepted = Accepted { order_id: placed.order_id, quantity: placed.units.quantity() };
+    let accepted = Accepted {
+        order_id: placed.order_id,
+        quantity: placed.units.quantity(),
+    };
     let location = order_location(spike_id);
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(accepted)).into_response())
+    Ok((
+        StatusCode::ACCEPTED,
+        [(header::LOCATION, location)],
+        Json(accepted),
+    )
+        .into_response())
 }
 
 async fn quantity(parts: Parts, body: Body) -> Result<u32, Error> {
@@ -126,7 +148,9 @@ async fn quantity(parts: Parts, body: Body) -> Result<u32, Error> {
     if (1..=MAX_LIMIT_PER_USER).contains(&quantity) {
         Ok(quantity)
     } else {
-        Err(Error::OverLimit { limit: MAX_LIMIT_PER_USER })
+        Err(Error::OverLimit {
+            limit: MAX_LIMIT_PER_USER,
+        })
     }
 }
 

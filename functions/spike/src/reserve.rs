@@ -4,7 +4,7 @@ use domain::{OrderId, OrderPlaced, SpikeId, UserId, Verdict};
 use sale::LoadOutcome;
 use stock::{Request, Reserved};
 
-use crate::{AppState, Error};
+use crate::{Error, Instance};
 
 /// Asked, loaded, asked again, judged, asked again.
 const MOST_ROUNDS: usize = 3;
@@ -28,23 +28,40 @@ pub(crate) struct Reservation {
 /// Reserves units, or answers with the reservation that the user has.
 ///
 /// A refusal that holds for everybody raises the flag of step 1.
-pub(crate) async fn reserve(app: &AppState, wish: Wish) -> Result<Reservation, Error> {
+pub(crate) async fn reserve(app: &Instance, wish: Wish) -> Result<Reservation, Error> {
     let asked_at = app.flags.now();
     let reserved = ask(app, wish).await;
     if let Err(error) = &reserved
         && error.holds_for_everybody()
     {
-        app.flags.raise(&app.stock, wish.spike_id, error.problem(wish.spike_id), asked_at).await;
+        app.flags
+            .raise(
+                &app.stock,
+                wish.spike_id,
+                error.problem(wish.spike_id),
+                asked_at,
+            )
+            .await;
     }
     reserved
 }
 
-async fn ask(app: &AppState, wish: Wish) -> Result<Reservation, Error> {
-    let Wish { spike_id, user_id, quantity } = wish;
+async fn ask(app: &Instance, wish: Wish) -> Result<Reservation, Error> {
+    let Wish {
+        spike_id,
+        user_id,
+        quantity,
+    } = wish;
     let order_id = OrderId::mint(app.stock.now(), (app.random)());
     let (mut verdict, mut loaded) = (None, false);
     for _ in 0..MOST_ROUNDS {
-        let request = Request { spike_id, user_id, order_id, quantity, verdict: verdict.as_ref() };
+        let request = Request {
+            spike_id,
+            user_id,
+            order_id,
+            quantity,
+            verdict: verdict.as_ref(),
+        };
         match app.stock.reserve(&request).await? {
             Reserved::NotLoaded if !loaded => {
                 load(app, spike_id).await?;
@@ -57,7 +74,7 @@ async fn ask(app: &AppState, wish: Wish) -> Result<Reservation, Error> {
     Err(Error::Loading)
 }
 
-async fn load(app: &AppState, spike_id: SpikeId) -> Result<(), Error> {
+async fn load(app: &Instance, spike_id: SpikeId) -> Result<(), Error> {
     match app.sales.load(spike_id).await? {
         Some(LoadOutcome::Loaded | LoadOutcome::Present) => Ok(()),
         Some(LoadOutcome::Busy) | None => Err(Error::Loading),
@@ -66,19 +83,38 @@ async fn load(app: &AppState, spike_id: SpikeId) -> Result<(), Error> {
     }
 }
 
-async fn judge(app: &AppState, wish: Wish) -> Result<Verdict, Error> {
-    let spike = app.catalog.spike(wish.spike_id).await?.ok_or(Error::BadToken)?;
+async fn judge(app: &Instance, wish: Wish) -> Result<Verdict, Error> {
+    let spike = app
+        .catalog
+        .spike(wish.spike_id)
+        .await?
+        .ok_or(Error::BadToken)?;
     Ok(app.admission.verdict(&spike, wish.user_id).await?)
 }
 
 fn reservation(answer: Reserved, wish: Wish, order_id: OrderId) -> Result<Reservation, Error> {
-    let Wish { spike_id, user_id, .. } = wish;
-    let of = |order_id, units| OrderPlaced { order_id, spike_id, user_id, units };
+    let Wish {
+        spike_id, user_id, ..
+    } = wish;
+    let of = |order_id, units| OrderPlaced {
+        order_id,
+        spike_id,
+        user_id,
+        units,
+    };
     match answer {
-        Reserved::Won(units) => Ok(Reservation { placed: of(order_id, units), pending: true }),
-        Reserved::Replay { order_id, units, pending } => {
-            Ok(Reservation { placed: of(order_id, units), pending })
-        }
+        Reserved::Won(units) => Ok(Reservation {
+            placed: of(order_id, units),
+            pending: true,
+        }),
+        Reserved::Replay {
+            order_id,
+            units,
+            pending,
+        } => Ok(Reservation {
+            placed: of(order_id, units),
+            pending,
+        }),
         Reserved::SoldOut { left: 0 } => Err(Error::SoldOut),
         Reserved::SoldOut { left } => Err(Error::NotEnough { left }),
         Reserved::Early { ms } => Err(Error::TooEarly { ms }),

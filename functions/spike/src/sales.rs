@@ -15,7 +15,7 @@ use crate::limits::Limits;
 
 const KNOWN_FOR: Duration = Duration::from_secs(10);
 /// How long an id that was found to be a spike is looked up again without the bucket of unknown ids.
-const SEEN_FOR: Duration = Duration::from_secs(600);
+const SEEN_FOR: Duration = Duration::from_mins(10);
 /// How long the outcome of a load answers those who come after it.
 const LOADED_FOR: Duration = Duration::from_millis(100);
 const LOAD_DEADLINE: Duration = Duration::from_secs(2);
@@ -43,7 +43,12 @@ pub(crate) struct Sales {
 }
 
 impl Sales {
-    pub(crate) fn new(stock: Stock, store: Arc<dyn Store>, catalog: Catalog, clock: &Clock) -> Self {
+    pub(crate) fn new(
+        stock: Stock,
+        store: Arc<dyn Store>,
+        catalog: Catalog,
+        clock: &Clock,
+    ) -> Self {
         Self {
             stock,
             store,
@@ -59,17 +64,30 @@ impl Sales {
         if self.catalog.is_unknown(spike_id) {
             return Err(Miss::Unknown);
         }
-        self.units.get(&spike_id, self.look_up(spike_id, limits)).await
+        self.units
+            .get(&spike_id, self.look_up(spike_id, limits))
+            .await
     }
 
     async fn look_up(&self, spike_id: SpikeId, limits: &Limits) -> Result<u32, Miss> {
         if self.seen.get(&spike_id).is_none() && !limits.admits_lookup() {
             return Err(Miss::Busy);
         }
-        let sale = self.stock.sale(spike_id).await.map_err(|error| Miss::Failed(error.into()))?;
+        let sale = self
+            .stock
+            .sale(spike_id)
+            .await
+            .map_err(|error| Miss::Failed(error.into()))?;
         let top = match sale {
             Some(sale) => sale.top,
-            None => self.catalog.spike(spike_id).await.map_err(Miss::Failed)?.ok_or(Miss::Unknown)?.top,
+            None => {
+                self.catalog
+                    .spike(spike_id)
+                    .await
+                    .map_err(Miss::Failed)?
+                    .ok_or(Miss::Unknown)?
+                    .top
+            }
         };
         self.seen.insert_for(spike_id, (), SEEN_FOR);
         Ok(top)

@@ -5,10 +5,21 @@ use std::{future::Future, hash::Hash, sync::Arc, time::Duration};
 use domain::{Clock, Timestamp};
 use moka::{future, sync};
 
+/// How far a clock that several threads read may seem to go back.
+const JITTER: Duration = Duration::from_secs(1);
+
 #[derive(Clone)]
 struct Aging<V> {
     value: V,
+    since: Timestamp,
     stale_at: Timestamp,
+}
+
+impl<V> Aging<V> {
+    /// An entry from the future was made before the clock was set back: nobody knows its age, so it has lapsed.
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        now < self.stale_at && self.since <= now + JITTER
+    }
 }
 
 /// A bounded map whose entries lapse.
@@ -31,12 +42,13 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Tim
         K: std::borrow::Borrow<Q>,
     {
         let entry = self.entries.get(key)?;
-        ((self.clock)() < entry.stale_at).then_some(entry.value)
+        entry.is_fresh((self.clock)()).then_some(entry.value)
     }
 
     /// Keeps the value until `stale_at`.
     pub fn insert_until(&self, key: K, value: V, stale_at: Timestamp) {
-        self.entries.insert(key, Aging { value, stale_at });
+        let since = (self.clock)();
+        self.entries.insert(key, Aging { value, since, stale_at });
     }
 
     /// Keeps the value for `ttl`.
@@ -76,13 +88,13 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'sta
     ) -> Result<V, E> {
         let now = (self.clock)();
         if let Some(entry) = self.entries.get(key).await {
-            if now < entry.stale_at {
+            if entry.is_fresh(now) {
                 return Ok(entry.value);
             }
             self.entries.invalidate(key).await;
         }
         let stale_at = now + self.ttl;
-        let entry = async { Ok(Aging { value: fetch.await?, stale_at }) };
+        let entry = async { Ok(Aging { value: fetch.await?, since: now, stale_at }) };
         let entry = self.entries.try_get_with_by_ref(key, entry).await;
         entry.map(|entry| entry.value).map_err(|error: Arc<E>| (*error).clone())
     }
@@ -117,6 +129,18 @@ mod tests {
         cache.insert_for("a", 1, Duration::from_millis(50));
         assert_eq!(cache.get("a"), Some(1));
         ms.store(1_050, Ordering::SeqCst);
+        assert_eq!(cache.get("a"), None);
+    }
+
+    #[test]
+    fn fault_16_a_clock_that_is_set_back_keeps_nothing_alive() {
+        let (ms, clock) = clock();
+        ms.store(300_000, Ordering::SeqCst);
+        let cache = Timed::new(10, clock);
+        cache.insert_for("a", 1, Duration::from_millis(50));
+        ms.store(299_999, Ordering::SeqCst);
+        assert_eq!(cache.get("a"), Some(1));
+        ms.store(1_000, Ordering::SeqCst);
         assert_eq!(cache.get("a"), None);
     }
 

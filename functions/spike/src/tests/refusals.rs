@@ -15,13 +15,19 @@ async fn a_flag_answers_without_redis_and_lets_buyers_pass() {
     let ada = user();
     let order_id = shop.buy(ada).await.order_id();
     shop.buy(user()).await.assert_problem(409, "sold-out");
-    assert_eq!(shop.buy(ada).await.order_id(), order_id, "a buyer is let pass");
+    assert_eq!(
+        shop.buy(ada).await.order_id(),
+        order_id,
+        "a buyer is let pass"
+    );
     shop.sale.redis.stop();
     let refused = shop.buy(user()).await;
     refused.assert_problem(409, "sold-out");
     assert_eq!(refused.headers["location"], shop.location().as_str());
     let nobody = Request::post(format!("/spikes/{}/orders/x", shop.sale.spike.id));
-    shop.send(nobody.body(Body::empty()).unwrap()).await.assert_problem(409, "sold-out");
+    shop.send(nobody.body(Body::empty()).unwrap())
+        .await
+        .assert_problem(409, "sold-out");
     shop.buy(ada).await.assert_problem(503, "unavailable");
     shop.pass(1_000);
     shop.buy(user()).await.assert_problem(503, "unavailable");
@@ -56,7 +62,10 @@ async fn fewer_units_than_asked_for_raise_no_flag() {
 
 #[tokio::test]
 async fn before_the_start_it_says_when_to_come_back() {
-    let shop = Shop::with(NO_BUCKET, |settings| settings.starts_at = settings.ends_at - Duration::from_secs(1)).await;
+    let shop = Shop::with(NO_BUCKET, |settings| {
+        settings.starts_at = settings.ends_at - Duration::from_secs(1);
+    })
+    .await;
     let early = shop.buy(user()).await;
     early.assert_problem(425, "too-early");
     assert_eq!(early.headers["retry-after"], "30");
@@ -83,13 +92,21 @@ async fn a_paused_sale_answers_its_buyers_only() {
     let order_id = shop.buy(ada).await.order_id();
     let mut spike = shop.sale.spike.clone();
     (spike.version, spike.paused) = (2, true);
-    shop.sale.stock.configure(&stock::Config::of(&spike)).await.unwrap();
+    shop.sale
+        .stock
+        .configure(&stock::Config::of(&spike))
+        .await
+        .unwrap();
     for _ in 0..2 {
         shop.buy(user()).await.assert_problem(409, "paused");
         assert_eq!(shop.buy(ada).await.order_id(), order_id);
     }
     (spike.version, spike.paused) = (3, false);
-    shop.sale.stock.configure(&stock::Config::of(&spike)).await.unwrap();
+    shop.sale
+        .stock
+        .configure(&stock::Config::of(&spike))
+        .await
+        .unwrap();
     shop.pass(1_000);
     shop.buy(user()).await.order_id();
 }
@@ -107,11 +124,19 @@ async fn a_quantity_has_limits() {
 
 #[tokio::test]
 async fn a_denial_that_redis_remembers_is_given_with_its_reason() {
-    let rule = domain::Rule { name: "none".into(), allow_if: "false".into(), reason: "Nobody.".into() };
+    let rule = domain::Rule {
+        name: "none".into(),
+        allow_if: "false".into(),
+        reason: "Nobody.".into(),
+    };
     let shop = Shop::with(NO_BUCKET, |settings| settings.rules = vec![rule]).await;
     let ada = user();
     let verdict = Verdict::Denied("Not you.".into());
-    shop.sale.stock.remember_verdict(shop.sale.spike.id, ada, &verdict).await.unwrap();
+    shop.sale
+        .stock
+        .remember_verdict(shop.sale.spike.id, ada, &verdict)
+        .await
+        .unwrap();
     let denied = shop.buy(ada).await;
     denied.assert_problem(403, "denied");
     assert_eq!(denied.body["detail"], "Not you.");
@@ -121,11 +146,25 @@ async fn a_denial_that_redis_remembers_is_given_with_its_reason() {
 async fn a_sale_that_somebody_else_loads_or_heals_is_waited_for() {
     let shop = Shop::of(3).await;
     let lost = shop.sale.lost(&[1]);
-    let truth = stock::Truth::Order { order_id: lost.order_id, user_id: lost.user_id, units: lost.units };
-    shop.sale.stock.learn(lost.spike_id, 1, &truth, None, 2_000).await.unwrap();
+    let truth = stock::Truth::Order {
+        order_id: lost.order_id,
+        user_id: lost.user_id,
+        units: lost.units,
+    };
+    shop.sale
+        .stock
+        .learn(lost.spike_id, 1, &truth, None, 2_000)
+        .await
+        .unwrap();
     shop.buy(user()).await.assert_problem(503, "healing");
     shop.sale.redis.flush().await;
-    assert!(shop.sale.stock.lock_loading(shop.sale.spike.id).await.unwrap());
+    assert!(
+        shop.sale
+            .stock
+            .lock_loading(shop.sale.spike.id)
+            .await
+            .unwrap()
+    );
     shop.buy(user()).await.assert_problem(503, "loading");
 }
 
@@ -141,7 +180,9 @@ async fn an_instance_lets_twice_the_stock_through_at_once() {
     let shop = Shop::with(Rates::default(), |settings| settings.stock = 2).await;
     for _ in 0..4 {
         let nobody = Request::post(format!("/spikes/{}/orders/x", shop.sale.spike.id));
-        shop.send(nobody.body(Body::empty()).unwrap()).await.assert_problem(401, "unauthorized");
+        shop.send(nobody.body(Body::empty()).unwrap())
+            .await
+            .assert_problem(401, "unauthorized");
     }
     shop.buy(user()).await.assert_problem(503, "busy");
     shop.pass(250);
@@ -164,12 +205,20 @@ async fn without_an_access_token_there_is_nothing() {
     let shop = Shop::of(3).await;
     let ada = user();
     let now = shop.sale.stock.now();
-    let path = shop.purchase(ada).body(Body::empty()).unwrap().uri().clone();
-    let bare = shop.send(Request::post(path.clone()).body(Body::empty()).unwrap()).await;
+    let path = shop
+        .purchase(ada)
+        .body(Body::empty())
+        .unwrap()
+        .uri()
+        .clone();
+    let bare = shop
+        .send(Request::post(path.clone()).body(Body::empty()).unwrap())
+        .await;
     bare.assert_problem(401, "unauthorized");
     assert_eq!(bare.headers["www-authenticate"], "Bearer");
     for (name, forged) in auth::testing::forgeries(ada, now) {
-        let request = Request::post(path.clone()).header("authorization", format!("Bearer {forged}"));
+        let request =
+            Request::post(path.clone()).header("authorization", format!("Bearer {forged}"));
         let refused = shop.send(request.body(Body::empty()).unwrap()).await;
         refused.assert_problem(401, "unauthorized");
         assert_eq!(refused.body, bare.body, "{name}");
@@ -183,11 +232,31 @@ async fn fault_31_guesses_are_told_what_unknown_spikes_are_told_and_run_out() {
     let unknown = shop.purchase_at(SpikeId::mint(shop.sale.stock.now(), auth::random()), eve);
     let unknown = shop.send(unknown.body(Body::empty()).unwrap()).await;
     unknown.assert_problem(404, "bad-token");
-    let stolen = shop.purchase(ada).body(Body::empty()).unwrap().uri().path().rsplit('/').next().unwrap().to_owned();
+    let stolen = shop
+        .purchase(ada)
+        .body(Body::empty())
+        .unwrap()
+        .uri()
+        .path()
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .to_owned();
     let mut limited = 0;
-    for guess in ["x", "AAAAAAAAAAAAAAAAAAAAAA", &stolen, "%00", "x", "x", "x", "x"] {
+    for guess in [
+        "x",
+        "AAAAAAAAAAAAAAAAAAAAAA",
+        &stolen,
+        "%00",
+        "x",
+        "x",
+        "x",
+        "x",
+    ] {
         let mut request = shop.purchase(eve).body(Body::empty()).unwrap();
-        *request.uri_mut() = format!("/spikes/{}/orders/{guess}", shop.sale.spike.id).parse().unwrap();
+        *request.uri_mut() = format!("/spikes/{}/orders/{guess}", shop.sale.spike.id)
+            .parse()
+            .unwrap();
         let refused = shop.send(request).await;
         if refused.status == 429 {
             limited += 1;
@@ -208,7 +277,9 @@ async fn a_path_token_of_five_minutes_ago_is_no_longer_accepted() {
         let then = now - Duration::from_secs(60 * minutes);
         let old = super::shop::path_tokens().token(shop.sale.spike.id, ada, then);
         let mut request = shop.purchase(ada).body(Body::empty()).unwrap();
-        *request.uri_mut() = format!("/spikes/{}/orders/{old}", shop.sale.spike.id).parse().unwrap();
+        *request.uri_mut() = format!("/spikes/{}/orders/{old}", shop.sale.spike.id)
+            .parse()
+            .unwrap();
         assert_eq!(shop.send(request).await.status, status, "{minutes}");
     }
 }
@@ -218,7 +289,10 @@ async fn unknown_ids_share_one_bucket_and_leave_known_spikes_alone() {
     let shop = Shop::of(3).await;
     shop.buy(user()).await.order_id();
     let eve = user();
-    let guess = |n: u8| shop.purchase_at(SpikeId::mint(shop.sale.stock.now(), [n; 10]), eve).body(Body::empty());
+    let guess = |n: u8| {
+        shop.purchase_at(SpikeId::mint(shop.sale.stock.now(), [n; 10]), eve)
+            .body(Body::empty())
+    };
     let mut busy = 0;
     for n in 0..120 {
         let refused = shop.send(guess(n).unwrap()).await;
@@ -248,18 +322,32 @@ async fn fault_22_a_body_that_is_not_ours_is_refused_and_not_echoed() {
         assert!(!refused.body.to_string().contains("hunter2"));
     }
     let deep = "[".repeat(10_000);
-    shop.buy_with(user(), deep).await.assert_problem(400, "malformed");
-    shop.buy_with(user(), "x".repeat(20_000)).await.assert_problem(413, "too-large");
+    shop.buy_with(user(), deep)
+        .await
+        .assert_problem(400, "malformed");
+    shop.buy_with(user(), "x".repeat(20_000))
+        .await
+        .assert_problem(413, "too-large");
     let untyped = shop.purchase(user()).body(Body::from("{}")).unwrap();
-    shop.send(untyped).await.assert_problem(415, "unsupported-media-type");
+    shop.send(untyped)
+        .await
+        .assert_problem(415, "unsupported-media-type");
     assert_eq!(shop.sink.arrived(), []);
 }
 
 #[tokio::test]
 async fn fault_28_what_is_no_id_is_malformed() {
     let shop = Shop::of(3).await;
-    for id in ["x", "%27%20OR%201=1", "..%2f..%2fetc", "a%0d%0aSet-Cookie:%20b", "%ff"] {
-        let request = Request::post(format!("/spikes/{id}/orders/x")).body(Body::empty()).unwrap();
+    for id in [
+        "x",
+        "%27%20OR%201=1",
+        "..%2f..%2fetc",
+        "a%0d%0aSet-Cookie:%20b",
+        "%ff",
+    ] {
+        let request = Request::post(format!("/spikes/{id}/orders/x"))
+            .body(Body::empty())
+            .unwrap();
         shop.send(request).await.assert_problem(400, "malformed");
     }
 }
@@ -268,7 +356,9 @@ async fn fault_28_what_is_no_id_is_malformed() {
 async fn another_method_is_not_allowed() {
     let shop = Shop::of(3).await;
     let path = format!("/spikes/{}/orders/x", shop.sale.spike.id);
-    let refused = shop.send(Request::get(path).body(Body::empty()).unwrap()).await;
+    let refused = shop
+        .send(Request::get(path).body(Body::empty()).unwrap())
+        .await;
     refused.assert_problem(405, "method-not-allowed");
     assert_eq!(refused.body["status"], json!(405));
 }

@@ -23,7 +23,10 @@ use tower::ServiceExt;
 use crate::{AppState, Parts, Rates};
 
 /// Buckets that stand in nobody's way.
-pub(super) const NO_BUCKET: Rates = Rates { burst_per_unit: 0, refill_per_unit: 0 };
+pub(super) const NO_BUCKET: Rates = Rates {
+    burst_per_unit: 0,
+    refill_per_unit: 0,
+};
 
 pub(super) struct Shop {
     pub(super) sale: Sale,
@@ -51,12 +54,23 @@ impl Shop {
         let read = Arc::clone(&ms);
         let clock: Clock = Arc::new(move || Timestamp::from_millis(read.load(Ordering::SeqCst)));
         let app = app(&sale.stock, &sale.store, sink.clone(), clock, rates);
-        Self { sale, sink, ms, app }
+        Self {
+            sale,
+            sink,
+            ms,
+            app,
+        }
     }
 
     /// Another instance over the same Redis and store, with this sink.
     pub(super) fn instance(&self, sink: Arc<dyn EventSink>) -> Router {
-        app(&self.sale.stock, &self.sale.store, sink, stock::testing::clock(), NO_BUCKET)
+        app(
+            &self.sale.stock,
+            &self.sale.store,
+            sink,
+            stock::testing::clock(),
+            NO_BUCKET,
+        )
     }
 
     pub(super) fn pass(&self, ms: i64) {
@@ -81,7 +95,8 @@ impl Shop {
     }
 
     pub(super) async fn buy(&self, user_id: UserId) -> Answer {
-        self.send(self.purchase(user_id).body(Body::empty()).unwrap()).await
+        self.send(self.purchase(user_id).body(Body::empty()).unwrap())
+            .await
     }
 
     pub(super) async fn buy_many(&self, user_id: UserId, quantity: u32) -> Answer {
@@ -90,7 +105,9 @@ impl Shop {
     }
 
     pub(super) async fn buy_with(&self, user_id: UserId, body: impl Into<Body>) -> Answer {
-        let request = self.purchase(user_id).header("content-type", "application/json");
+        let request = self
+            .purchase(user_id)
+            .header("content-type", "application/json");
         self.send(request.body(body.into()).unwrap()).await
     }
 
@@ -103,7 +120,11 @@ pub(super) async fn send(app: &Router, request: Request<Body>) -> Answer {
     let (parts, body) = app.clone().oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let body = serde_json::from_slice(&body).unwrap();
-    Answer { status: parts.status, headers: parts.headers, body }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    }
 }
 
 impl Answer {
@@ -116,9 +137,17 @@ impl Answer {
 
     /// Checks that this is the problem document of a code.
     pub(super) fn assert_problem(&self, status: u16, code: &str) -> &Self {
-        assert_eq!((self.status.as_u16(), &self.body["code"]), (status, &json!(code)), "{}", self.body);
+        assert_eq!(
+            (self.status.as_u16(), &self.body["code"]),
+            (status, &json!(code)),
+            "{}",
+            self.body
+        );
         assert_eq!(self.headers["content-type"], "application/problem+json");
-        assert_eq!(self.headers.contains_key("retry-after"), [425, 429, 503].contains(&status));
+        assert_eq!(
+            self.headers.contains_key("retry-after"),
+            [425, 429, 503].contains(&status)
+        );
         self
     }
 }
@@ -127,7 +156,13 @@ pub(super) fn path_tokens() -> PathTokens {
     PathTokens::new(&[7; 32]).unwrap()
 }
 
-fn app(stock: &Stock, store: &Arc<dyn Store>, sink: Arc<dyn EventSink>, clock: Clock, rates: Rates) -> Router {
+fn app(
+    stock: &Stock,
+    store: &Arc<dyn Store>,
+    sink: Arc<dyn EventSink>,
+    clock: Clock,
+    rates: Rates,
+) -> Router {
     let parts = Parts {
         stock: stock.clone(),
         store: Arc::clone(store),

@@ -19,7 +19,14 @@ async fn a_winner_is_told_where_the_order_will_be() {
     assert_eq!(answer.headers["location"], shop.location().as_str());
     let arrived = shop.sink.take();
     assert_eq!(arrived.len(), 1);
-    assert_eq!((arrived[0].order_id, arrived[0].user_id, arrived[0].units.len()), (order_id, ada, 2));
+    assert_eq!(
+        (
+            arrived[0].order_id,
+            arrived[0].user_id,
+            arrived[0].units.len()
+        ),
+        (order_id, ada, 2)
+    );
 }
 
 #[tokio::test]
@@ -36,15 +43,26 @@ async fn fault_02_every_further_try_gets_the_same_order_whatever_its_quantity() 
     let order_id = shop.buy_many(ada, 2).await.order_id();
     for quantity in [2, 1, 10] {
         let answer = shop.buy_many(ada, quantity).await;
-        assert_eq!((answer.order_id(), &answer.body["quantity"]), (order_id, &json!(2)));
+        assert_eq!(
+            (answer.order_id(), &answer.body["quantity"]),
+            (order_id, &json!(2))
+        );
     }
     let arrived = shop.sink.take();
-    assert_eq!(arrived.len(), 4, "while it is pending each try publishes the same event");
+    assert_eq!(
+        arrived.len(),
+        4,
+        "while it is pending each try publishes the same event"
+    );
     assert!(arrived.iter().all(|event| *event == arrived[0]));
     assert!(shop.sale.stock.ack(&arrived[0]).await.unwrap());
     shop.pass(1_000);
     assert_eq!(shop.buy(ada).await.order_id(), order_id);
-    assert_eq!(shop.sink.take(), [], "what is durable is not published again");
+    assert_eq!(
+        shop.sink.take(),
+        [],
+        "what is durable is not published again"
+    );
 }
 
 #[tokio::test]
@@ -71,9 +89,20 @@ async fn fault_03_what_is_not_acknowledged_is_kept_and_published_again() {
     shop.buy(user()).await.assert_problem(409, "sold-out");
     shop.sink.answer(Answer::Ack);
     let order_id = shop.buy(ada).await.order_id();
-    let hold = shop.sale.stock.hold(shop.sale.spike.id, ada).await.unwrap().unwrap();
+    let hold = shop
+        .sale
+        .stock
+        .hold(shop.sale.spike.id, ada)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((hold.order_id, hold.pending), (order_id, true));
-    assert!(shop.sink.take().iter().all(|event| event.order_id == order_id));
+    assert!(
+        shop.sink
+            .take()
+            .iter()
+            .all(|event| event.order_id == order_id)
+    );
 }
 
 /// A broker that never answers.
@@ -91,8 +120,16 @@ async fn fault_03_a_silent_broker_is_not_waited_for() {
     let shop = Shop::of(1).await;
     let ada = user();
     let request = shop.purchase(ada).body(Body::empty()).unwrap();
-    send(&shop.instance(Arc::new(Silent)), request).await.assert_problem(503, "unconfirmed");
-    let hold = shop.sale.stock.hold(shop.sale.spike.id, ada).await.unwrap().unwrap();
+    send(&shop.instance(Arc::new(Silent)), request)
+        .await
+        .assert_problem(503, "unconfirmed");
+    let hold = shop
+        .sale
+        .stock
+        .hold(shop.sale.spike.id, ada)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(shop.buy(ada).await.order_id(), hold.order_id);
 }
 
@@ -104,7 +141,11 @@ async fn fault_11_a_wiped_redis_is_filled_again_by_the_next_buyer() {
     shop.sale.redis.flush().await;
     shop.buy(user()).await.order_id();
     shop.buy(user()).await.assert_problem(409, "sold-out");
-    assert_eq!(shop.buy(ada.user_id).await.order_id(), ada.order_id, "who has an order keeps it");
+    assert_eq!(
+        shop.buy(ada.user_id).await.order_id(),
+        ada.order_id,
+        "who has an order keeps it"
+    );
 }
 
 #[tokio::test]
@@ -114,7 +155,9 @@ async fn fault_14_buyers_are_served_while_the_store_is_away() {
     drop(engine);
     shop.sale.store = away;
     let app = shop.instance(shop.sink.clone());
-    send(&app, shop.purchase(user()).body(Body::empty()).unwrap()).await.order_id();
+    send(&app, shop.purchase(user()).body(Body::empty()).unwrap())
+        .await
+        .order_id();
 }
 
 #[tokio::test]
@@ -124,9 +167,16 @@ async fn the_rules_admit_whom_they_admit() {
         allow_if: "user.attributes.age >= 18".into(),
         reason: "Only for adults.".into(),
     };
-    let shop = Shop::with(super::shop::NO_BUCKET, |settings| settings.rules = vec![rule]).await;
+    let shop = Shop::with(super::shop::NO_BUCKET, |settings| {
+        settings.rules = vec![rule];
+    })
+    .await;
     let (adult, child) = (account("adult", 18), account("child", 17));
-    shop.sale.store.add_users(&[adult.clone(), child.clone()]).await.unwrap();
+    shop.sale
+        .store
+        .add_users(&[adult.clone(), child.clone()])
+        .await
+        .unwrap();
     shop.buy(adult.id).await.order_id();
     let denied = shop.buy(child.id).await;
     denied.assert_problem(403, "denied");
