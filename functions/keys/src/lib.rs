@@ -61,6 +61,7 @@ pub fn router(state: AppState) -> Router {
 #[utoipa::path(
     get,
     path = "/.well-known/jwks.json",
+    operation_id = "read_keys",
     tag = "keys",
     responses((
         status = 200,
@@ -77,6 +78,7 @@ async fn jwks(State(app): State<AppState>) -> impl IntoResponse {
 #[utoipa::path(
     get,
     path = "/.well-known/openid-configuration",
+    operation_id = "read_openid_configuration",
     tag = "keys",
     responses((
         status = 200,

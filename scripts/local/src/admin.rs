@@ -26,7 +26,11 @@ impl Admin {
         store: &dyn store::Store,
         now: Timestamp,
     ) -> anyhow::Result<Self> {
-        let password = data.secret("admin-password", || Ok(random_text()))?;
+        let credentials = data.secret("admin", || Ok(format!("{USERNAME}:{}\n", random_text())))?;
+        let password = credentials.trim_end().strip_prefix("admin:");
+        let password = password
+            .context("the file `admin` does not say admin:PASSWORD")?
+            .to_owned();
         let username: Username = USERNAME.parse()?;
         let passwords = Passwords::new(1);
         let known = store.users_by_name(std::slice::from_ref(&username)).await?;

@@ -7,7 +7,7 @@
 //! | `redis/` | Redis' append-only file, log and process id |
 //! | `signing-key.pem` | signs access tokens (0600) |
 //! | `path-token.key` | makes path tokens (0600) |
-//! | `admin-password` | of the user `admin` (0600) |
+//! | `admin` | name and password of the operator, `admin:PASSWORD` (0600) |
 //! | `private.sock` | while it runs: event and timer routes, for this user only |
 
 use std::{
@@ -57,12 +57,7 @@ impl Data {
         for dir in ["store", "redis"] {
             absent_is_fine(fs::remove_dir_all(self.root.join(dir)))?;
         }
-        for file in [
-            "signing-key.pem",
-            "path-token.key",
-            "admin-password",
-            "private.sock",
-        ] {
+        for file in ["signing-key.pem", "path-token.key", "admin", "private.sock"] {
             absent_is_fine(fs::remove_file(self.root.join(file)))?;
         }
         Ok(())
@@ -193,11 +188,11 @@ mod tests {
     fn secrets_are_made_once_and_for_this_user_only() {
         let dir = tempfile::tempdir().unwrap();
         let data = Data::open(dir.path()).unwrap();
-        let first = data.secret("admin-password", || Ok(random_text())).unwrap();
-        let again = data.secret("admin-password", || Ok(random_text())).unwrap();
+        let first = data.secret("admin", || Ok(random_text())).unwrap();
+        let again = data.secret("admin", || Ok(random_text())).unwrap();
         assert_eq!((first.len(), &first), (40, &again));
         let key = data.signing_key().unwrap();
-        for path in [key, data.file("admin-password")] {
+        for path in [key, data.file("admin")] {
             assert_eq!(
                 fs::metadata(path).unwrap().permissions().mode() & 0o777,
                 0o600
@@ -209,13 +204,13 @@ mod tests {
     fn a_reset_forgets_what_is_ours_and_leaves_the_rest() {
         let dir = tempfile::tempdir().unwrap();
         let data = Data::open(dir.path()).unwrap();
-        let first = data.secret("admin-password", || Ok(random_text())).unwrap();
+        let first = data.secret("admin", || Ok(random_text())).unwrap();
         fs::write(data.dir("redis").unwrap().join("appendonly.aof"), "x").unwrap();
         fs::write(data.file("notes.txt"), "mine").unwrap();
         data.reset().unwrap();
         assert!(!data.file("redis").exists());
         assert_eq!(fs::read_to_string(data.file("notes.txt")).unwrap(), "mine");
-        let second = data.secret("admin-password", || Ok(random_text())).unwrap();
+        let second = data.secret("admin", || Ok(random_text())).unwrap();
         assert_ne!(first, second);
     }
 

@@ -56,7 +56,8 @@ pub fn public(parts: &Parts, sink: Arc<dyn EventSink>) -> anyhow::Result<Router>
         .merge(catalogue(parts, &authenticator))
         .merge(purchase(parts, &authenticator, Arc::clone(&sink)))
         .merge(orders(parts, &authenticator))
-        .merge(operation(parts, &authenticator, sink));
+        .merge(operation(parts, &authenticator, sink))
+        .merge(web::router());
     Ok(router)
 }
 
@@ -144,12 +145,23 @@ fn orders(parts: &Parts, authenticator: &Authenticator) -> Router {
 
 /// What operators do.
 fn operation(parts: &Parts, authenticator: &Authenticator, sink: Arc<dyn EventSink>) -> Router {
-    dead_letter::router(dead_letter::AppState {
-        store: Arc::clone(&parts.store),
+    let (store, clock) = (&parts.store, &parts.clock);
+    admin_spikes::router(admin_spikes::AppState {
+        store: Arc::clone(store),
+        stock: parts.stock.clone(),
+        authenticator: authenticator.clone(),
+    })
+    .merge(admin_users::router(admin_users::AppState {
+        store: Arc::clone(store),
+        authenticator: authenticator.clone(),
+        clock: Arc::clone(clock),
+    }))
+    .merge(dead_letter::router(dead_letter::AppState {
+        store: Arc::clone(store),
         sink,
         authenticator: authenticator.clone(),
-        clock: Arc::clone(&parts.clock),
-    })
+        clock: Arc::clone(clock),
+    }))
 }
 
 /// The documents of all functions with public routes, by the functions' names.
@@ -167,6 +179,9 @@ pub fn documents() -> Vec<(&'static str, OpenApi)> {
         ("order-query", order_query::openapi()),
         ("order-pay", order_pay::openapi()),
         ("order-cancel", order_cancel::openapi()),
+        ("admin-spikes", admin_spikes::openapi()),
+        ("admin-users", admin_users::openapi()),
         ("dead-letter", dead_letter::openapi()),
+        ("web", web::openapi()),
     ]
 }

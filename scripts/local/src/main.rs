@@ -106,10 +106,12 @@ async fn up(up: Up) -> anyhow::Result<()> {
         rates,
     };
     let local = Box::pin(Local::start(&options)).await?;
-    welcome(&local, !up.no_demo).await?;
-    stop.await;
-    eprintln!("Stopping: finishing what is under way.");
-    Box::pin(local.stop()).await
+    let welcomed = welcome(&local, !up.no_demo).await;
+    if welcomed.is_ok() {
+        stop.await;
+        eprintln!("Stopping: finishing what is under way.");
+    }
+    welcomed.and(Box::pin(local.stop()).await)
 }
 
 fn rate(name: &str, default: u32) -> anyhow::Result<u32> {

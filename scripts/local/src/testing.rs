@@ -25,7 +25,10 @@ pub fn options(data: &Path) -> Options {
         data: data.to_owned(),
         port: 0,
         reset: false,
-        rates: spike::Rates::default(),
+        rates: spike::Rates {
+            burst_per_unit: 0,
+            refill_per_unit: 0,
+        },
     }
 }
 
@@ -41,7 +44,7 @@ pub async fn start() -> anyhow::Result<(Local, TempDir)> {
 pub struct Process {
     /// Where the public routes are.
     pub base_url: String,
-    /// The data directory: `admin-password`, `signing-key.pem` and `private.sock` are in it.
+    /// The data directory: `admin`, `signing-key.pem` and `private.sock` are in it.
     pub data: PathBuf,
     child: Child,
 }

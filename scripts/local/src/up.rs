@@ -189,7 +189,7 @@ impl Local {
 
 impl Identity {
     fn open(data: &Data, listener: &TcpListener) -> anyhow::Result<Self> {
-        let base_url = format!("http://localhost:{}", listener.local_addr()?.port());
+        let base_url = format!("http://{}", listener.local_addr()?);
         let signing_key_file = data.signing_key()?;
         let pem = fs::read_to_string(&signing_key_file)?;
         let signing_key = SigningKey::from_pem(&pem, &base_url);

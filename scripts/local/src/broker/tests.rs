@@ -29,7 +29,10 @@ impl Far {
     fn app(&self) -> Router {
         let router = Router::new()
             .route("/events/order-placed", post(deliver))
-            .route("/events/dead-letter", post(bury));
+            .route(
+                "/events/dead-letter",
+                post(bury).layer(runtime::limit::body(1024 * 1024)),
+            );
         runtime::app(router.with_state(self.clone()))
     }
 

@@ -13,13 +13,16 @@ fn pid(data: &Data) -> String {
         .to_owned()
 }
 
+/// A process that has ended and that nobody has taken note of yet is not running: it has no command line any more.
 fn is_running(pid: &str) -> bool {
     let signal = ["-c", "kill -0 \"$0\" 2>/dev/null", pid];
-    std::process::Command::new("sh")
+    let there = std::process::Command::new("sh")
         .args(signal)
         .status()
         .unwrap()
-        .success()
+        .success();
+    let ended = fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.is_empty());
+    there && !ended
 }
 
 async fn gone(pid: &str) {
