@@ -1,0 +1,145 @@
+//! `GET /admin/spikes/{spike_id}/stats`: the sale as Redis and the store see it.
+
+use auth::Admin;
+use axum::extract::State;
+use domain::{Spike, SpikeId, Unit};
+use runtime::extract::{Json, Path};
+use serde::Serialize;
+use stock::{UNITS_PER_CALL, UnitState};
+use store::{Claim, Holder};
+
+use crate::{AppState, Error};
+
+/// A sale in numbers. Reservations that are not written yet are the difference between the two sides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(example = json!({
+    "spike_id": "01900000-0000-7000-8000-000000000000", "stock": 100, "top": 120, "retired": 20,
+    "redis": {"free": 58, "buyers": 42, "pending": 2, "next": 62, "epoch": 1},
+    "store": {"free": 60, "held": 40, "retired": 20}, "free_differs": 2
+}))]
+pub struct Stats {
+    /// The spike.
+    pub spike_id: SpikeId,
+    /// How many units are wanted.
+    pub stock: u32,
+    /// The highest unit number.
+    pub top: u32,
+    /// How many units were taken back.
+    pub retired: u32,
+    /// The sale in Redis; null if it is not there.
+    pub redis: Option<InRedis>,
+    /// The units by the store.
+    pub store: InStore,
+    /// How many units are free on one side and not on the other; 0 at rest. Null if the sale is not in Redis.
+    pub free_differs: Option<u32>,
+}
+
+/// A sale in Redis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct InRedis {
+    /// Units on offer.
+    pub free: u32,
+    /// Users with a reservation or a live order.
+    pub buyers: u32,
+    /// Reservations that are not known to be written.
+    pub pending: u32,
+    /// The highest unit number that was handed out.
+    pub next: u32,
+    /// How often the sale was loaded.
+    pub epoch: u64,
+}
+
+/// A spike's units in the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct InStore {
+    /// Units that nobody holds.
+    pub free: u32,
+    /// Units of live orders.
+    pub held: u32,
+    /// Units that were taken back.
+    pub retired: u32,
+}
+
+/// Compares the sale in Redis with the store, unit by unit. Reads every unit's claim: not for every second.
+#[utoipa::path(
+    get, path = "/admin/spikes/{spike_id}/stats", tag = "admin", operation_id = "read_spike_stats",
+    params(("spike_id" = SpikeId, Path, description = "The spike.")), security(("bearer" = [])),
+    responses((status = 200, description = "The sale in numbers.", body = Stats)),
+)]
+pub(crate) async fn stats(
+    State(app): State<AppState>,
+    _admin: Admin,
+    Path(spike_id): Path<SpikeId>,
+) -> Result<Json<Stats>, Error> {
+    let spike = app.store.spike(spike_id).await?.ok_or(Error::Unknown)?;
+    let sale = app.stock.sale(spike_id).await?;
+    let (store, free_differs) = compare(&app, &spike).await?;
+    Ok(Json(Stats {
+        spike_id,
+        stock: spike.settings.stock,
+        top: spike.top,
+        retired: spike.retired,
+        redis: sale.map(|sale| InRedis {
+            free: sale.left,
+            buyers: sale.buyers,
+            pending: sale.pending,
+            next: sale.next,
+            epoch: sale.epoch,
+        }),
+        store,
+        free_differs,
+    }))
+}
+
+async fn compare(app: &AppState, spike: &Spike) -> Result<(InStore, Option<u32>), Error> {
+    let (mut counted, mut differing) = (InStore::default(), Some(0));
+    let mut first = 1;
+    while first <= spike.top {
+        let last = spike.top.min(first + UNITS_PER_CALL - 1);
+        let claims = async {
+            app.store
+                .claims(spike.id, first, last)
+                .await
+                .map_err(Error::from)
+        };
+        let units = async {
+            app.stock
+                .units(spike.id, first, last)
+                .await
+                .map_err(Error::from)
+        };
+        let (claims, units) = tokio::try_join!(claims, units)?;
+        let house = claims
+            .iter()
+            .filter(|claim| claim.holder == Holder::House)
+            .count();
+        counted.retired += count(house);
+        counted.held += count(claims.len() - house);
+        counted.free += last + 1 - first - count(claims.len());
+        differing = differing
+            .zip(units)
+            .map(|(sum, units)| sum + differences(first, &units, &claims));
+        first = last + 1;
+    }
+    Ok((counted, differing))
+}
+
+/// How many units from `first` on are free by Redis and not by the claims, or the other way round.
+fn differences(first: Unit, units: &[UnitState], claims: &[Claim]) -> u32 {
+    let free_in_store = |unit| {
+        claims
+            .binary_search_by_key(&unit, |claim| claim.unit)
+            .is_err()
+    };
+    let states = (first..).zip(units);
+    count(
+        states
+            .filter(|(unit, state)| (**state == UnitState::OnOffer) != free_in_store(*unit))
+            .count(),
+    )
+}
+
+/// At most 100,000.
+fn count(units: usize) -> u32 {
+    u32::try_from(units).unwrap_or(u32::MAX)
+}
