@@ -1,2 +1,81 @@
-//! Binary.
-fn main() {}
+//! Binary of `bench`: how fast and how small Spike is, as ratios to what the machine can do at all.
+//!
+//! Run by hand, on an idle machine: `cargo run --release -p bench -- all`. Each measure is compared in one run with a bound
+//! that is measured by the same client before and after it (A/B/A). If the two measurements of the bound differ by more
+//! than a tenth, something else was running: the run is void and repeated, three times at most, then it counts as noisy.
+//!
+//! Client and server share one process, with a runtime of their own each, so that both sides of a comparison share the
+//! same cores. B4 to B6 measure the binaries that are shipped (profile `dist`), each as a process of its own.
+
+mod bare;
+mod binaries;
+mod compare;
+mod crowd;
+mod hot_path;
+mod load;
+mod parts;
+mod writer;
+
+use clap::{Parser, Subcommand};
+
+use compare::Finding;
+
+/// Measures Spike's speed and size against its bounds.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    measure: Measure,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+enum Measure {
+    /// Winners per second through `spike`, over the series bound of a bare server and of the script.
+    B1,
+    /// Refusals per second, over a bare server's.
+    B2,
+    /// The race of 10,000 buyers for 100 units: p99 of the order, over a bare server's.
+    B3,
+    /// From exec to the first answer of `spike`, over a minimal server's.
+    B4,
+    /// Resident memory of `spike`, idle and after 10,000 buyers.
+    B5,
+    /// Sizes of the zipped binaries.
+    B6,
+    /// Orders written per second, over the raw transaction.
+    B7,
+    /// All of them.
+    All,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let Arguments { measure } = Arguments::parse();
+    let wanted = |one| measure == one || measure == Measure::All;
+    let mut findings: Vec<Finding> = Vec::new();
+    if wanted(Measure::B1) {
+        findings.extend(hot_path::winners().await?);
+    }
+    if wanted(Measure::B2) {
+        findings.extend(hot_path::refusals().await?);
+    }
+    if wanted(Measure::B3) {
+        findings.extend(crowd::race().await?);
+    }
+    if wanted(Measure::B4) {
+        findings.extend(binaries::start().await?);
+    }
+    if wanted(Measure::B5) {
+        findings.extend(binaries::memory().await?);
+    }
+    if wanted(Measure::B6) {
+        findings.extend(binaries::sizes()?);
+    }
+    if wanted(Measure::B7) {
+        findings.extend(writer::orders().await?);
+    }
+    println!();
+    for finding in findings {
+        println!("{finding}");
+    }
+    Ok(())
+}

@@ -57,13 +57,14 @@ impl Progress {
         }
     }
 
-    /// Shows the counts until the future is dropped.
+    /// Shows the counts from `begun_at` on, until the future is dropped.
     pub async fn show(&self, funnel: &Funnel, begun_at: Instant, buyers: usize) {
         let period = if std::io::stderr().is_terminal() {
             200
         } else {
             1000
         };
+        tokio::time::sleep_until(begun_at).await;
         loop {
             tokio::time::sleep(Duration::from_millis(period)).await;
             let [arrived, bought, refused, failed] =
