@@ -72,3 +72,53 @@ impl RedisClock {
         self.measured_at.store(due, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn clock() -> (Arc<AtomicI64>, RedisClock) {
+        let ms = Arc::new(AtomicI64::new(1_000_000));
+        let read = Arc::clone(&ms);
+        let local: Clock = Arc::new(move || Timestamp::from_millis(read.load(Ordering::SeqCst)));
+        (ms, RedisClock::new(local))
+    }
+
+    #[test]
+    fn one_caller_measures_every_ten_seconds() {
+        let (ms, clock) = clock();
+        assert!(clock.claim_measurement());
+        assert!(
+            !clock.claim_measurement(),
+            "others go on with the old offset"
+        );
+        clock.learn(999_980, 2_000_000);
+        assert_eq!(clock.now().as_millis(), 2_000_010);
+        ms.fetch_add(9_999, Ordering::SeqCst);
+        assert!(!clock.claim_measurement());
+        ms.fetch_add(1, Ordering::SeqCst);
+        assert!(clock.claim_measurement());
+        assert!(!clock.claim_measurement());
+    }
+
+    #[test]
+    fn a_failed_measurement_keeps_the_offset_and_is_repeated_soon() {
+        let (ms, clock) = clock();
+        clock.learn(1_000_000, 1_000_500);
+        clock.missed();
+        assert_eq!(clock.now().as_millis(), 1_000_500);
+        assert!(!clock.claim_measurement());
+        ms.fetch_add(1_000, Ordering::SeqCst);
+        assert!(clock.claim_measurement());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_is_measured_at_once() {
+        let (ms, clock) = clock();
+        clock.learn(1_000_000, 1_000_500);
+        ms.fetch_sub(1, Ordering::SeqCst);
+        assert!(clock.claim_measurement());
+    }
+}

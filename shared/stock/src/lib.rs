@@ -63,9 +63,9 @@ struct Inner {
 impl Stock {
     /// Stock behind any connection; `local` is this instance's own clock. Redis' clock is measured by the first call.
     #[must_use]
-    pub fn new(connection: impl Connection, local: Clock) -> Self {
+    pub fn new(connection: impl Connection + 'static, local: Clock) -> Self {
         let patient = connection.boxed_clone();
-        Self::with(connection.boxed_clone(), patient, local)
+        Self::with(Box::new(connection), patient, local)
     }
 
     /// Connects to `redis://host:port` or `redis+unix:///path` and measures Redis' clock.

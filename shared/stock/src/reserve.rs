@@ -141,3 +141,39 @@ fn units_of(text: &str) -> Result<Units, Error> {
         Ok(units)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_reserve_does_not_give_is_unreadable() {
+        let id = "01900000-0000-7000-8000-000000000000";
+        assert!(reserved(&format!("replay|{id}|3,7|1")).is_ok());
+        for answer in [
+            "",
+            "won",
+            "won|",
+            "won|0",
+            "won|2,1",
+            "sold-out",
+            "sold-out|-1",
+            "early|soon",
+            "ended|1",
+            "denied",
+            "over-limit|",
+            "replay|1",
+            &format!("replay|{id}|3,7"),
+            &format!("replay|{id}|3,7|2"),
+            &format!("replay|{id}||1"),
+            &format!("replay|{id}|3|1|1"),
+            "maybe|1",
+        ] {
+            let outcome = reserved(answer);
+            assert!(
+                matches!(outcome, Err(Error::Unreadable(_))),
+                "{answer}: {outcome:?}"
+            );
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! A real `redis-server` for tests: a child process on a Unix socket in a directory of its own.
 
 use std::{
-    io,
+    io::{self, Read as _, Write as _},
     os::unix::net::UnixStream,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -18,9 +18,15 @@ use url::Url;
 use crate::Stock;
 
 /// Kills the server when its standard input ends, which happens at the latest when the test process is gone, however
-/// it went; a static server or a killed test leaves no child behind.
-const KEEPER: &str =
-    r#"redis-server "$@" & server=$!; read -r _; kill -9 "$server"; wait "$server" 2>/dev/null"#;
+/// it went: neither a static server nor a killed test leaves a child or a directory behind. `$0` is the directory.
+const KEEPER: &str = r#"
+command -v redis-server >/dev/null || exit 127
+redis-server "$@" & server=$!
+read -r word
+kill -9 "$server"
+wait "$server" 2>/dev/null
+test "$word" = keep || rm -rf "$0"
+"#;
 
 /// A Redis server, ended when this is dropped.
 pub struct Redis {
@@ -138,7 +144,10 @@ impl Redis {
     /// Kills the server (SIGKILL).
     pub fn stop(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {
-            drop(keeper.stdin.take());
+            if let Some(mut stdin) = keeper.stdin.take() {
+                // If the keeper is gone already, there is nobody to tell.
+                let _ = stdin.write_all(b"keep\n");
+            }
             let _ = keeper.wait();
         }
     }
@@ -150,7 +159,7 @@ impl Redis {
     pub fn start(&mut self) {
         let _ = std::fs::remove_file(self.socket());
         let mut command = Command::new("sh");
-        command.args(["-c", KEEPER, "redis-server"]);
+        command.args(["-c", KEEPER]).arg(self.dir.path());
         command.args(["--port", "0", "--save", "", "--appendonly", "no"]);
         command.arg("--unixsocket").arg(self.socket());
         command.arg("--dir").arg(self.dir.path());
@@ -159,22 +168,28 @@ impl Redis {
         let keeper = command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::null())
             .spawn();
         self.keeper = Some(keeper.unwrap_or_else(|error| panic!("no shell: {error}")));
         self.wait_until_it_answers();
     }
 
-    fn wait_until_it_answers(&self) {
-        let mut last = None;
+    fn wait_until_it_answers(&mut self) {
         for _ in 0..1000 {
-            match answers(&self.socket()) {
-                Ok(()) => return,
-                Err(error) => last = Some(error),
+            if answers(&self.socket()).is_ok() {
+                return;
             }
+            let keeper = self.keeper.as_mut().map(Child::try_wait);
+            assert!(
+                !matches!(keeper, Some(Ok(Some(_)))),
+                "redis-server is not installed: these tests need the real one"
+            );
             thread::sleep(Duration::from_millis(10));
         }
-        panic!("redis-server did not start (is it installed?): {last:?}");
+        panic!(
+            "redis-server did not answer within ten seconds: {:?}",
+            self.args
+        );
     }
 }
 
@@ -185,7 +200,6 @@ impl Drop for Redis {
 }
 
 fn answers(socket: &std::path::Path) -> io::Result<()> {
-    use std::io::{Read as _, Write as _};
     let mut stream = UnixStream::connect(socket)?;
     stream.write_all(b"PING\r\n")?;
     let mut answer = [0; 5];

@@ -131,7 +131,7 @@ impl Stock {
             .arg(kept.len())
             .arg(kept.as_slice())
             .arg(gone.as_slice());
-        let answer = answer::list(self.quick(call).await?)?;
+        let answer = answer::list(self.patient(call).await?)?;
         match <[Value; 2]>::try_from(answer) {
             Ok([outcome, units]) if outcome == Value::BulkString(b"units".into()) => {
                 let units = answer::parsed(&answer::text(units)?)?;
@@ -183,6 +183,6 @@ impl Stock {
             .arg(units)
             .arg(seen)
             .arg(healing_ms);
-        answer::flag(self.quick(call).await?)
+        answer::flag(self.patient(call).await?)
     }
 }

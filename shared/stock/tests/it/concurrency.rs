@@ -34,7 +34,7 @@ async fn buyer(kit: Arc<Kit>, owners: Owners, nth: usize) {
         // A second purchase of the same user is the first one.
         let again = kit.reserve(user_id, order(), 1).await;
         assert!(matches!(again, Reserved::Replay { order_id: id, .. } if id == order_id));
-        if (nth + round) % 2 == 0 {
+        if (nth + round).is_multiple_of(2) {
             return;
         }
         for unit in won.iter() {

@@ -12,6 +12,9 @@ use stock::{
     Truth, testing::Redis,
 };
 
+/// The spike's keys at some moment, as `DUMP` writes them.
+pub(crate) type Copies = Vec<(String, Option<Vec<u8>>)>;
+
 /// A spike that no other test uses.
 pub(crate) struct Kit {
     pub(crate) stock: Stock,
@@ -68,8 +71,8 @@ impl Kit {
             spike_id: self.spike_id,
             version: 1,
             gate: Gate::Open,
-            starts_at: self.stock.now() - Duration::from_secs(60),
-            ends_at: self.stock.now() + Duration::from_secs(3600),
+            starts_at: self.stock.now() - Duration::from_mins(1),
+            ends_at: self.stock.now() + Duration::from_hours(1),
             limit_per_user: 10,
             guarded: false,
         }
@@ -216,7 +219,7 @@ impl Kit {
     }
 
     /// All keys of the spike as they are now, for [`Kit::roll_back`].
-    pub(crate) async fn snapshot(&mut self) -> Vec<(String, Option<Vec<u8>>)> {
+    pub(crate) async fn snapshot(&mut self) -> Copies {
         let mut copies = Vec::new();
         for kind in ["sale", "free", "buyers", "held", "pending"] {
             let key = self.key(kind);
@@ -227,7 +230,7 @@ impl Kit {
     }
 
     /// Makes Redis show an older state, as after a failover or a restart.
-    pub(crate) async fn roll_back(&mut self, copies: &[(String, Option<Vec<u8>>)]) {
+    pub(crate) async fn roll_back(&mut self, copies: &Copies) {
         for (key, copy) in copies {
             let _: u32 = self.command(&["DEL", key]).await;
             if let Some(copy) = copy {
@@ -263,5 +266,5 @@ pub(crate) fn known(
 
 /// An hour ago.
 pub(crate) fn an_hour_ago(stock: &Stock) -> Timestamp {
-    stock.now() - Duration::from_secs(3600)
+    stock.now() - Duration::from_hours(1)
 }

@@ -10,7 +10,7 @@ use proptest::{
 use stock::{Reassigned, Reserved, Seen, Truth};
 
 use crate::{
-    kit::{Kit, order, units, user},
+    kit::{Copies, Kit, order, units, user},
     model::{Holder, Model},
 };
 
@@ -84,7 +84,7 @@ struct World {
     users: Vec<UserId>,
     /// Every reservation that was ever won, with the units of its event.
     placed: Vec<OrderPlaced>,
-    copy: (Vec<(String, Option<Vec<u8>>)>, Model),
+    copy: (Copies, Model),
 }
 
 impl World {

@@ -113,7 +113,7 @@ async fn the_window_is_told_by_redis_clock() {
     let kit = Kit::new().await;
     let now = kit.stock.now();
     let config = Config {
-        starts_at: now + Duration::from_secs(600),
+        starts_at: now + Duration::from_mins(10),
         ..kit.config()
     };
     kit.load(&config, 1, Supply::Untouched).await;
@@ -135,7 +135,7 @@ async fn the_window_is_told_by_redis_clock() {
 async fn a_start_thousands_of_years_ahead_is_early() {
     let kit = Kit::new().await;
     let config = Config {
-        starts_at: domain::Timestamp::from_millis(i64::MAX) - Duration::from_secs(60),
+        starts_at: domain::Timestamp::from_millis(i64::MAX) - Duration::from_mins(1),
         ends_at: domain::Timestamp::from_millis(i64::MAX),
         ..kit.config()
     };
@@ -163,7 +163,7 @@ async fn before_the_start_a_paused_sale_is_early_and_a_closed_one_is_over() {
     let kit = Kit::new().await;
     let mut config = Config {
         gate: Gate::Paused,
-        starts_at: kit.stock.now() + Duration::from_secs(600),
+        starts_at: kit.stock.now() + Duration::from_mins(10),
         ..kit.config()
     };
     kit.load(&config, 1, Supply::Untouched).await;

@@ -92,16 +92,16 @@ async fn a_verdict_is_remembered() {
 async fn what_is_not_ours_is_unreadable_and_never_a_default() {
     let mut kit = Kit::running(3).await;
     let placed = kit.buy(1).await;
-    let (held, buyers, sale) = (kit.key("held"), kit.key("buyers"), kit.key("sale"));
+    let (holders, buyers, sale) = (kit.key("held"), kit.key("buyers"), kit.key("sale"));
     let user_id = placed.user_id.to_string();
     let unreadable = |error| matches!(error, Error::Unreadable(_));
 
-    let _: u32 = kit.command(&["HSET", &held, "1", "nobody|knows"]).await;
+    let _: u32 = kit.command(&["HSET", &holders, "1", "nobody|knows"]).await;
     let units = kit.stock.units(kit.spike_id, 1, 1).await;
     assert!(unreadable(units.unwrap_err()));
     let _: u32 = kit.command(&["HSET", &buyers, &user_id, "x|0"]).await;
-    let hold = kit.stock.hold(kit.spike_id, placed.user_id).await;
-    assert!(unreadable(hold.unwrap_err()));
+    let mark = kit.stock.hold(kit.spike_id, placed.user_id).await;
+    assert!(unreadable(mark.unwrap_err()));
     let page = kit.stock.buyers_page(kit.spike_id, None).await;
     assert!(unreadable(page.unwrap_err()));
     for (field, nonsense) in [

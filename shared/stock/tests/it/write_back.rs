@@ -121,8 +121,8 @@ async fn a_reassignment_needs_no_hold() {
     moved.units = now_has.clone();
     assert!(kit.is_pending(&moved).await);
     // All units are somebody's exactly once.
-    let last = kit.buy(1).await;
-    assert!(!now_has.contains(last.units.highest()));
+    let rest = kit.buy(1).await;
+    assert!(!now_has.contains(rest.units.highest()));
 }
 
 #[tokio::test]
