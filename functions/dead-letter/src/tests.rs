@@ -17,6 +17,8 @@ use tower::ServiceExt;
 
 use super::*;
 
+type Headers = &'static [(&'static str, &'static str)];
+
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
 struct Rig {
@@ -149,7 +151,7 @@ async fn a_binary_event_is_kept_so_that_it_can_be_sent_again() {
 #[tokio::test]
 async fn fault_07_garbage_is_kept_and_not_redrivable() {
     let rig = rig().await;
-    let garbage: [(&[(&str, &str)], Vec<u8>); 4] = [
+    let garbage: [(Headers, Vec<u8>); 4] = [
         (&[], b"\xff\xfe{".to_vec()),
         (&[STRUCTURED], b"{\"knativeerrorcode\": 400}".to_vec()),
         (

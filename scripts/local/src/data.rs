@@ -11,8 +11,9 @@
 //! | `private.sock` | while it runs: event and timer routes, for this user only |
 
 use std::{
+    fmt::Write as _,
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write},
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -122,7 +123,10 @@ impl Data {
 #[must_use]
 pub fn random_text() -> String {
     let bytes: [u8; 20] = auth::random();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Writes the whole file or none of it: a half-written key would be kept forever.

@@ -14,7 +14,7 @@ use crate::Local;
 
 /// From the creation of the demo to its opening.
 const OPENS_IN: Duration = Duration::from_secs(15);
-const LASTS: Duration = Duration::from_secs(3600);
+const LASTS: Duration = Duration::from_hours(1);
 
 /// A spike to try things out on.
 #[derive(Debug, Clone)]

@@ -42,7 +42,7 @@ exit "$status"
 "#;
 
 /// How long a server may read its append-only file at its start.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How long a server may take to write what it has and exit.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);

@@ -69,6 +69,9 @@ struct Placed {
 }
 
 /// The event as structured JSON, to be sent with [`CONTENT_TYPE`].
+///
+/// # Panics
+/// Never: every attribute that an event must have is set, and all values are texts and numbers.
 #[must_use]
 pub fn write(placed: &OrderPlaced) -> Vec<u8> {
     let id = placed.order_id.to_string();

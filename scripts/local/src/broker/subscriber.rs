@@ -38,7 +38,7 @@ pub struct Subscriber(Address);
 #[derive(Clone)]
 enum Address {
     Inside(Router, Uri),
-    Outside(Client<HttpConnector, Full<Bytes>>, Uri),
+    Outside(Box<Client<HttpConnector, Full<Bytes>>>, Uri),
 }
 
 impl Subscriber {
@@ -56,7 +56,10 @@ impl Subscriber {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connector);
-        Ok(Self(Address::Outside(client, url.as_str().parse()?)))
+        Ok(Self(Address::Outside(
+            Box::new(client),
+            url.as_str().parse()?,
+        )))
     }
 
     pub(super) async fn deliver(&self, message: &Message) -> Outcome {

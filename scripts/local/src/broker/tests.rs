@@ -7,12 +7,16 @@ use runtime::extract::Bytes as Body;
 
 use super::*;
 
+type Script = dyn Fn(&OrderPlaced, usize) -> StatusCode + Send + Sync;
+/// What was buried, and why.
+type Buried = (Vec<u8>, String);
+
 /// A subscriber that answers as `script` says: the event's id and how often it has come to the status.
 #[derive(Clone)]
 struct Far {
     seen: Arc<Mutex<Vec<(OrderPlaced, tokio::time::Instant)>>>,
-    buried: Arc<Mutex<Vec<(Vec<u8>, String)>>>,
-    script: Arc<dyn Fn(&OrderPlaced, usize) -> StatusCode + Send + Sync>,
+    buried: Arc<Mutex<Vec<Buried>>>,
+    script: Arc<Script>,
     grave: Arc<Mutex<Vec<StatusCode>>>,
 }
 
@@ -75,7 +79,7 @@ async fn bury(State(far): State<Far>, headers: HeaderMap, Body(body): Body) -> S
     StatusCode::NO_CONTENT
 }
 
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 #[tokio::test(start_paused = true)]
 async fn it_keeps_the_promises_of_a_sink() {
@@ -185,7 +189,7 @@ async fn fault_08_three_of_ten_throttled_come_again_and_seven_are_done_once() {
 async fn fault_14_a_minute_of_absence_makes_no_dead_letter() {
     let start = tokio::time::Instant::now();
     let far = Far::new(move |_, _| {
-        let away = start.elapsed() < Duration::from_secs(60);
+        let away = start.elapsed() < Duration::from_mins(1);
         if away {
             StatusCode::SERVICE_UNAVAILABLE
         } else {

@@ -63,15 +63,14 @@ async fn running(pid_file: &Path, socket: &Path) -> Option<String> {
     if pid.is_empty() || !pid.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let title = match fs::read(format!("/proc/{pid}/cmdline")) {
-        Ok(title) => title,
+    let title = if let Ok(title) = fs::read(format!("/proc/{pid}/cmdline")) {
+        title
+    } else {
         // Without /proc (macOS) there is `ps`.
-        Err(_) => {
-            let mut ps = Command::new("ps");
-            ps.args(["-ww", "-o", "command=", "-p", &pid])
-                .stderr(Stdio::null());
-            ps.output().await.ok()?.stdout
-        }
+        let mut ps = Command::new("ps");
+        ps.args(["-ww", "-o", "command=", "-p", &pid])
+            .stderr(Stdio::null());
+        ps.output().await.ok()?.stdout
     };
     let title = String::from_utf8_lossy(&title);
     let ours = title.contains("redis-server") && title.contains(socket.to_str()?);

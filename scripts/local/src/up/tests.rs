@@ -58,7 +58,7 @@ async fn open_spike(local: &Local) -> String {
     let now = local.stock.now();
     let settings = json!({
         "name": "Shoes", "stock": 3, "price": { "amount_minor": 100, "currency": "EUR" },
-        "starts_at": now - Duration::from_secs(1), "ends_at": now + Duration::from_secs(600),
+        "starts_at": now - Duration::from_secs(1), "ends_at": now + Duration::from_mins(10),
     });
     let create = Client::new()
         .post(format!("{}/admin/spikes", local.base_url))
