@@ -33,7 +33,10 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Tim
     /// A cache of at most `capacity` entries.
     #[must_use]
     pub fn new(capacity: u64, clock: Clock) -> Self {
-        Self { entries: sync::Cache::new(capacity), clock }
+        Self {
+            entries: sync::Cache::new(capacity),
+            clock,
+        }
     }
 
     /// The value, if it has not lapsed.
@@ -48,7 +51,14 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Tim
     /// Keeps the value until `stale_at`.
     pub fn insert_until(&self, key: K, value: V, stale_at: Timestamp) {
         let since = (self.clock)();
-        self.entries.insert(key, Aging { value, since, stale_at });
+        self.entries.insert(
+            key,
+            Aging {
+                value,
+                since,
+                stale_at,
+            },
+        );
     }
 
     /// Keeps the value for `ttl`.
@@ -77,7 +87,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'sta
     /// A cache of at most `capacity` entries that lapse after `ttl`.
     #[must_use]
     pub fn new(capacity: u64, ttl: Duration, clock: Clock) -> Self {
-        Self { entries: future::Cache::new(capacity), ttl, clock }
+        Self {
+            entries: future::Cache::new(capacity),
+            ttl,
+            clock,
+        }
     }
 
     /// The value, fetched with `fetch` if it is absent or has lapsed. A failure is not kept.
@@ -94,14 +108,17 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'sta
             self.entries.invalidate(key).await;
         }
         let stale_at = now + self.ttl;
-        let entry = async { Ok(Aging { value: fetch.await?, since: now, stale_at }) };
+        let entry = async {
+            Ok(Aging {
+                value: fetch.await?,
+                since: now,
+                stale_at,
+            })
+        };
         let entry = self.entries.try_get_with_by_ref(key, entry).await;
-        entry.map(|entry| entry.value).map_err(|error: Arc<E>| (*error).clone())
-    }
-
-    /// The value that was fetched last, lapsed or not, if it is still kept.
-    pub async fn last(&self, key: &K) -> Option<V> {
-        self.entries.get(key).await.map(|entry| entry.value)
+        entry
+            .map(|entry| entry.value)
+            .map_err(|error: Arc<E>| (*error).clone())
     }
 
     /// Forgets the value, so that the next caller fetches it anew.
@@ -119,7 +136,10 @@ mod tests {
     fn clock() -> (Arc<AtomicI64>, Clock) {
         let ms = Arc::new(AtomicI64::new(1_000));
         let read = Arc::clone(&ms);
-        (ms, Arc::new(move || Timestamp::from_millis(read.load(Ordering::SeqCst))))
+        (
+            ms,
+            Arc::new(move || Timestamp::from_millis(read.load(Ordering::SeqCst))),
+        )
     }
 
     #[test]
@@ -157,7 +177,6 @@ mod tests {
         assert_eq!(cache.get(&1, fetch(Ok(7))).await, Ok(7));
         assert_eq!(cache.get(&1, async { Err("not asked") }).await, Ok(7));
         ms.store(1_051, Ordering::SeqCst);
-        assert_eq!(cache.last(&1).await, Some(7));
         assert_eq!(cache.get(&1, fetch(Ok(8))).await, Ok(8));
         cache.forget(&1).await;
         assert_eq!(cache.get(&1, fetch(Ok(9))).await, Ok(9));

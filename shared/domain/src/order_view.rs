@@ -86,11 +86,17 @@ mod tests {
             user_id: UserId::mint(now, [3; 10]),
             units: [4, 7].into_iter().collect(),
         };
-        let price = Money { amount_minor: 100, currency: "EUR".parse().unwrap() };
+        let price = Money {
+            amount_minor: 100,
+            currency: "EUR".parse().unwrap(),
+        };
         let order = Order::placed(&placed, price, now, Duration::from_secs(60));
         assert_eq!(OrderView::from(&order).units, [4, 7]);
         let order = Order::rejected(&placed, RejectReason::SoldOut, price, now);
         let view = OrderView::from(&order);
-        assert_eq!((view.units, view.quantity, view.ended_at), (vec![], 2, Some(now)));
+        assert_eq!(
+            (view.units, view.quantity, view.ended_at),
+            (vec![], 2, Some(now))
+        );
     }
 }

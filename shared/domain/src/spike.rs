@@ -15,7 +15,7 @@ pub const MAX_RULES: usize = 16;
 /// The longest pay window: seven days.
 pub const MAX_PAY_WITHIN_SECS: u32 = 7 * 24 * 3600;
 /// The longest sale: 31 days.
-pub const MAX_DURATION: Duration = Duration::from_secs(31 * 24 * 3600);
+pub const MAX_DURATION: Duration = Duration::from_hours(31 * 24);
 
 /// One access rule: a user may buy only if `allow_if` holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

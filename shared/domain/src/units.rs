@@ -35,6 +35,7 @@ impl Units {
     }
 
     /// The units as numbers, ascending.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Unit> + '_ {
         self.0.iter().copied()
     }
@@ -85,7 +86,7 @@ impl Units {
             }
             match run {
                 [one] => text.push_str(&one.to_string()),
-                [first, .., last] => text.push_str(&format!("{first}-{last}")),
+                [first, .., last] => text.extend([first.to_string(), "-".into(), last.to_string()]),
                 [] => {}
             }
         }

@@ -37,7 +37,10 @@ mod tests {
     fn only_a_plus_allows() {
         let denied = Verdict::Denied("Only for adults.".into());
         assert_eq!(Verdict::from_text(&denied.to_text()), denied);
-        assert_eq!(Verdict::from_text(&Verdict::Allowed.to_text()), Verdict::Allowed);
+        assert_eq!(
+            Verdict::from_text(&Verdict::Allowed.to_text()),
+            Verdict::Allowed
+        );
         for text in ["", "++", "yes", "-", "1"] {
             assert_ne!(Verdict::from_text(text), Verdict::Allowed, "{text}");
         }

@@ -69,11 +69,6 @@ impl Catalog {
         self.spike(id).await
     }
 
-    /// The spike as it was read last, however long ago, without asking the store.
-    pub async fn last_known(&self, id: SpikeId) -> Option<Arc<Spike>> {
-        self.known.last(&id).await
-    }
-
     /// Whether the id was found unknown in the last 10 s.
     #[must_use]
     pub fn is_unknown(&self, id: SpikeId) -> bool {

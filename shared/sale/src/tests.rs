@@ -181,7 +181,6 @@ async fn the_catalog_remembers_known_and_unknown_spikes_apart() {
     let unknown = domain::SpikeId::mint(sale.stock.now(), rand::random());
     assert_eq!(catalog.spike(unknown).await.unwrap(), None);
     assert!(catalog.is_unknown(unknown) && !catalog.is_unknown(sale.spike.id));
-    assert_eq!(catalog.last_known(sale.spike.id).await, None);
     let spike = catalog.spike(sale.spike.id).await.unwrap().unwrap();
     let mut paused = sale.stored().await;
     paused.paused = true;
