@@ -1,6 +1,11 @@
 //! The port: one trait per aggregate, one error for all.
 //!
 //! Every method is atomic: it happens whole or not at all, and a caller that got [`Error::Unavailable`] may repeat it.
+//! Such a call may have happened: then its repetition finds what it did, and says so (`Exists`, `NotPlaced`, `Taken`).
+//! Within one call adapters repeat what decided nothing, and a lost answer does not make them report their own work as
+//! another's.
+//!
+//! Listings are asked for 1 to 1000 entries; other limits are brought into that range.
 
 use async_trait::async_trait;
 use domain::{
@@ -41,13 +46,16 @@ pub trait Store: Users + Sessions + Spikes + Orders + DeadLetters + Send + Sync 
 /// Accounts.
 #[async_trait]
 pub trait Users: Send + Sync {
-    /// Adds accounts; for each, whether it was added (`false`: its name is taken). Each account is atomic by itself.
+    /// Adds accounts; for each, whether it was added (`false`: its name, or its id, is another's). Each account is atomic
+    /// by itself, and a name that is taken does not harm the others. An account that is there already under this very
+    /// id and name counts as added and stays as it is, so that a call can be repeated.
     async fn add_users(&self, users: &[User]) -> Result<Vec<bool>, Error>;
     /// The account, read consistently.
     async fn user(&self, id: UserId) -> Result<Option<User>, Error>;
     /// The accounts of these names, in their order, read consistently.
     async fn users_by_name(&self, names: &[Username]) -> Result<Vec<Option<User>>, Error>;
-    /// Replaces an account whose stored version is `user.version - 1`; whether it did. Id, name and creation stay.
+    /// Replaces an account whose stored version is `user.version - 1`; whether it did. Id, name and creation stay as they
+    /// are stored.
     async fn replace_user(&self, user: &User) -> Result<bool, Error>;
     /// Accounts in an order that stays the same between calls.
     async fn users_page(&self, cursor: Option<&str>, limit: u32) -> Result<Page<User>, Error>;
@@ -91,11 +99,13 @@ pub struct LoginAttempts {
 /// Refresh tokens and failed logins.
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// Keeps the first token of a new family.
+    /// Keeps the first token of a new family. Its hash and family are random: one that is there is [`Error::Corrupt`].
     async fn open_session(&self, session: &Session) -> Result<(), Error>;
     /// The token's record while it is not expired at `now`, whether spent or not.
     async fn session(&self, token_hash: &str, now: Timestamp) -> Result<Option<Session>, Error>;
-    /// Spends `token_hash` and keeps `next`, in one transaction. A spent token revokes its family.
+    /// Spends `token_hash` and keeps `next`, in one transaction. A spent token revokes its family. `next` is of the same
+    /// family and user (else [`Error::Corrupt`]). Of many at once one rotates, one finds the token
+    /// [reused](Rotation::Reused), and to the others the family is [revoked](Rotation::Revoked).
     async fn rotate_session(
         &self,
         token_hash: &str,
@@ -107,7 +117,7 @@ pub trait Sessions: Send + Sync {
     /// The failed logins of a name (which need not exist), without those older than a day at `now`.
     async fn login_attempts(&self, name: &Username, now: Timestamp)
     -> Result<LoginAttempts, Error>;
-    /// Counts one more failed login of the name.
+    /// Counts one more failed login of the name; the sum. Where an answer was lost one failure may count twice.
     async fn count_failed_login(
         &self,
         name: &Username,
@@ -153,11 +163,14 @@ pub trait Spikes: Send + Sync {
     async fn replace_spike(&self, was: &Spike, now: &Spike) -> Result<bool, Error>;
     /// Deletes the spike if it has this version; whether it did.
     async fn delete_spike(&self, id: SpikeId, version: u64) -> Result<bool, Error>;
-    /// Adds one to the spike's `epoch` and answers with the sum; `None` for an unknown spike.
+    /// Adds one to the spike's `epoch` and answers with the sum; `None` for an unknown spike. No two calls get the same,
+    /// but numbers may be left out.
     async fn next_epoch(&self, id: SpikeId) -> Result<Option<u64>, Error>;
     /// Sets a mark; unknown spikes are left alone.
     async fn mark_spike(&self, id: SpikeId, mark: Mark) -> Result<(), Error>;
-    /// Gives a free unit to the house: claim absent -> `#retire`, and `retired + 1` if `top - retired > stock`.
+    /// Gives a free unit to the house: claim absent -> `#retire`, and `retired + 1` if `top - retired > stock`, in one
+    /// transaction. A unit that is held is answered with its holder even where the target is met; an unknown spike has
+    /// nothing to retire. The unit is one of 1..`top`.
     async fn retire_unit(&self, id: SpikeId, unit: Unit) -> Result<Retirement, Error>;
 }
 
@@ -238,7 +251,8 @@ pub enum Refunded {
 pub trait Orders: Send + Sync {
     /// Writes placed orders, each in one transaction with its claims: order absent, `(spike, user)` absent, each
     /// `(spike, unit)` absent. One answer for each, in their order; one that fails does not harm its neighbours.
-    /// Orders that come together may be tried as one transaction first.
+    /// Orders that come together may be tried as one transaction first. Of two in one call that share an id, a buyer or a
+    /// unit, either may come first.
     async fn place(&self, orders: &[Order]) -> Vec<Result<Placement, Error>>;
     /// Writes a rejected order, which holds nothing, if there is no order of its id.
     async fn reject(&self, order: &Order) -> Result<Rejection, Error>;
@@ -261,10 +275,10 @@ pub trait Orders: Send + Sync {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<Order>, Error>;
-    /// `placed -> paid`, with the payment.
+    /// `placed -> paid`, with the payment. A paid order is never due, and keeps what it holds.
     async fn pay(&self, id: OrderId, payment: &Payment) -> Result<Transitioned, Error>;
     /// `placed -> cancelled | expired`; frees the units and the buyer's place in the same transaction.
-    /// The order is unreleased (`released = false`) until [`Orders::mark_released`].
+    /// The order is unreleased (`released = false`), and due from `now` on, until [`Orders::mark_released`].
     ///
     /// # Panics
     /// Never; [`Transition::Pay`] is answered with [`Error::Corrupt`].
@@ -276,7 +290,8 @@ pub trait Orders: Send + Sync {
     ) -> Result<Transitioned, Error>;
     /// Notes that an ended order's units are back in Redis. Live and unknown orders are left alone.
     async fn mark_released(&self, id: OrderId) -> Result<(), Error>;
-    /// Records on an ended order that its late payment is owed back, and lists the order under the refunds.
+    /// Records on an ended order that its late payment is owed back, and lists the order under the refunds. The first
+    /// record stays.
     async fn refund(&self, id: OrderId, refund: &Refund) -> Result<Refunded, Error>;
     /// Orders that have a refund, newest first. May lag behind writes by a moment.
     async fn refunds_page(&self, cursor: Option<&str>, limit: u32) -> Result<Page<Order>, Error>;

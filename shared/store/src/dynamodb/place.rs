@@ -103,7 +103,10 @@ fn weigh(order: &Order, reasons: Vec<Reason>) -> Option<Answer> {
         let holder = read_holder(&Row::new(CLAIMS, item?));
         Some(holder.map(|holder| Claim { unit, holder }))
     });
-    Some(taken.collect::<Result<_, _>>().map(Placement::UnitsTaken))
+    let taken: Result<Vec<Claim>, Error> = taken.collect();
+    // A cancellation without any reason is none that could be answered with.
+    let decides = taken.as_ref().map_or(true, |taken| !taken.is_empty());
+    decides.then(|| taken.map(Placement::UnitsTaken))
 }
 
 impl DynamoStore {

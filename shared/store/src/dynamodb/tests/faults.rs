@@ -20,8 +20,8 @@ const HICCUPS: [fn() -> Fate; 5] = [
 
 /// What a transaction may meet besides.
 const CONFLICTS: [fn() -> Fate; 6] = [
+    || Fate::cancelled(&["None", "None", "None"]),
     || Fate::cancelled(&["None", "TransactionConflict", "None"]),
-    || Fate::cancelled(&["ThrottlingError", "None", "None"]),
     || {
         Fate::cancelled(&[
             "None",
