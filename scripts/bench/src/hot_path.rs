@@ -172,7 +172,7 @@ async fn script_calls(parts: &Parts) -> anyhow::Result<f64> {
     // `redis-benchmark` puts twelve random digits in this place, others in each.
     let id = "00000000-0000-7000-8000-__rand_int__";
     let mut command = Command::new("redis-benchmark");
-    command.args(["-s", url.path(), "-c", "50", "-r", "1000000000000", "-q"]);
+    command.args(["-s", url.path(), "-c", "50", "-r", "1000000000", "-q"]);
     command.args(["-n", &CALLS.to_string(), "EVALSHA", &sha, "6"]);
     command.args(["sale", "buyers", "held", "pending", "free"].map(key));
     command.args([&key(&format!("access:{id}")), id, id, "1"]);
