@@ -132,6 +132,9 @@ async fn a_redis_that_hangs_is_unavailable_and_nothing_is_sent_twice() {
     let mut kit = Kit::on(&redis).await;
     kit.load(&kit.config(), 3, Supply::Untouched).await;
     kit.buy(1).await; // so that the script is known
+    let hasty = stock::Stock::connect(&redis.url(), testing::clock())
+        .await
+        .unwrap();
     let info: String = kit.command(&["INFO", "server"]).await;
     let pid = info
         .lines()
@@ -151,7 +154,7 @@ async fn a_redis_that_hangs_is_unavailable_and_nothing_is_sent_twice() {
         quantity: 1,
         verdict: None,
     };
-    let late = kit.stock.reserve(&request).await;
+    let late = hasty.reserve(&request).await;
     assert!(matches!(late, Err(Error::Unavailable(error)) if error.is_timeout()));
     signal("-CONT");
     // It happened once, and the buyer's retry finds it.
