@@ -105,8 +105,8 @@ fn weigh(order: &Order, reasons: Vec<Reason>) -> Option<Answer> {
     });
     let taken: Result<Vec<Claim>, Error> = taken.collect();
     // A cancellation without any reason is none that could be answered with.
-    let decides = taken.as_ref().map_or(true, |taken| !taken.is_empty());
-    decides.then(|| taken.map(Placement::UnitsTaken))
+    let names_any = taken.as_ref().map_or(true, |taken| !taken.is_empty());
+    names_any.then(|| taken.map(Placement::UnitsTaken))
 }
 
 impl DynamoStore {
