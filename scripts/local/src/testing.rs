@@ -18,7 +18,7 @@ use crate::{Local, Options};
 /// How long a process may take to end after SIGTERM.
 const ENDS_WITHIN: Duration = Duration::from_secs(40);
 
-/// Options for a data directory: a free port, and no limit on how often buyers may try.
+/// Options for a data directory: a free port, and the rates that are shipped.
 #[must_use]
 pub fn options(data: &Path) -> Options {
     Options {
