@@ -38,13 +38,8 @@ pub(crate) async fn sweep(app: &AppState, listed: &Spike) -> Summary {
 }
 
 async fn steps(app: &AppState, listed: &Spike, summary: &mut Summary) -> Result<(), sale::Error> {
-    let now = app.stock.now();
-    if now >= listed.settings.ends_at && !listed.closed {
-        app.store.mark_spike(listed.id, Mark::Closed).await?;
-        summary.closed = 1;
-    }
     // The listing may lag behind an admin's write.
-    let Some(spike) = app
+    let Some(mut spike) = app
         .store
         .spike(listed.id)
         .await?
@@ -52,6 +47,12 @@ async fn steps(app: &AppState, listed: &Spike, summary: &mut Summary) -> Result<
     else {
         return Ok(());
     };
+    let now = app.stock.now();
+    if now >= spike.settings.ends_at && !spike.closed {
+        app.store.mark_spike(spike.id, Mark::Closed).await?;
+        spike.closed = true;
+        summary.closed = 1;
+    }
     let Some(sale) = present(app, &spike, summary).await? else {
         return shelve_absent(app, &spike, summary).await;
     };
