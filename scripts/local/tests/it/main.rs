@@ -1,4 +1,5 @@
 //! The binary itself: how it starts, ends, is killed, and what it says when it cannot start.
+#![expect(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
 use std::{
     path::Path,
