@@ -43,16 +43,8 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 /// B4.
 pub(crate) async fn start() -> anyhow::Result<Vec<Finding>> {
-    let binaries = build(&[
-        "--package",
-        "spike",
-        "--package",
-        "bench",
-        "--bin",
-        "spike",
-        "--example",
-        "minimal",
-    ])?;
+    let binaries = build_functions()?;
+    build(&["--package", "bench", "--example", "minimal"])?;
     let parts = Parts::start().await?;
     let broker = broker().await?;
     let environment = environment(&parts, &broker)?;
@@ -77,7 +69,7 @@ pub(crate) async fn start() -> anyhow::Result<Vec<Finding>> {
 
 /// B5.
 pub(crate) async fn memory() -> anyhow::Result<Vec<Finding>> {
-    let binaries = build(&["--package", "spike", "--bin", "spike"])?;
+    let binaries = build_functions()?;
     let parts = Parts::start().await?;
     let broker = broker().await?;
     let buyers = parts.buyers(BUYERS).await?;
@@ -122,12 +114,7 @@ pub(crate) async fn memory() -> anyhow::Result<Vec<Finding>> {
 
 /// B6.
 pub(crate) fn sizes() -> anyhow::Result<Vec<Finding>> {
-    let functions = functions()?;
-    let mut arguments = Vec::new();
-    for function in &functions {
-        arguments.extend(["--package", function, "--bin", function]);
-    }
-    let binaries = build(&arguments)?;
+    let (functions, binaries) = (functions()?, build_functions()?);
     let mut sizes = Vec::new();
     for function in &functions {
         sizes.push((function.as_str(), zipped_mb(&binaries.join(function))?));
@@ -147,6 +134,15 @@ pub(crate) fn sizes() -> anyhow::Result<Vec<Finding>> {
         largest("B6 MB zipped, without store and events", true, 2.6),
         largest("B6 MB zipped, the others", false, 6.0),
     ])
+}
+
+/// Builds all functions in one call, as they are shipped: what one needs of a dependency, all get.
+fn build_functions() -> anyhow::Result<PathBuf> {
+    let functions = functions()?;
+    let packages = functions
+        .iter()
+        .flat_map(|function| ["--package", function]);
+    build(&packages.chain(["--bins"]).collect::<Vec<_>>())
 }
 
 /// Builds in profile `dist` and answers with the folder of the binaries.
