@@ -90,7 +90,7 @@ mod tests {
             amount_minor: 100,
             currency: "EUR".parse().unwrap(),
         };
-        let order = Order::placed(&placed, price, now, Duration::from_secs(60));
+        let order = Order::placed(&placed, price, now, Duration::from_mins(1));
         assert_eq!(OrderView::from(&order).units, [4, 7]);
         let order = Order::rejected(&placed, RejectReason::SoldOut, price, now);
         let view = OrderView::from(&order);

@@ -282,6 +282,8 @@ impl Spike {
 mod tests {
     use super::*;
 
+    type Spoil = fn(&mut Settings);
+
     fn settings() -> Settings {
         serde_json::from_value(serde_json::json!({
             "name": "Shoes", "stock": 3, "price": { "amount_minor": 100, "currency": "EUR" },
@@ -303,7 +305,7 @@ mod tests {
             allow_if: "true".into(),
             reason: "no".into(),
         };
-        let cases: [(&str, fn(&mut Settings)); 8] = [
+        let cases: [(&str, Spoil); 8] = [
             ("name", |s| s.name = "  ".into()),
             ("description", |s| s.description = "x".repeat(2001)),
             ("stock", |s| s.stock = MAX_STOCK + 1),
@@ -311,7 +313,7 @@ mod tests {
             ("price.amount_minor", |s| s.price.amount_minor = u64::MAX),
             ("ends_at", |s| s.ends_at = s.starts_at),
             ("ends_at", |s| {
-                s.ends_at = s.starts_at + MAX_DURATION + Duration::from_millis(1)
+                s.ends_at = s.starts_at + MAX_DURATION + Duration::from_millis(1);
             }),
             ("pay_within_secs", |s| s.pay_within_secs = 0),
         ];
