@@ -1,5 +1,6 @@
 //! The document of the whole API, made from the functions' own.
 
+use serde_json::Value;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::functions;
@@ -28,18 +29,34 @@ pub fn document() -> OpenApi {
     all
 }
 
-/// [`document`] in JSON, as `web` serves it.
+/// [`document`] in JSON, as `web` serves it: the same text for the same code.
 pub fn text() -> anyhow::Result<String> {
-    let mut text = document().to_pretty_json()?;
+    let sorted = sorted(serde_json::to_value(document())?);
+    let mut text = serde_json::to_string_pretty(&sorted)?;
     text.push('\n');
     Ok(text)
+}
+
+/// Members in the order of their names. Their order otherwise depends on which crates are built together, as one may
+/// turn on `serde_json`'s feature `preserve_order` for all.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.into_iter().collect();
+            members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            let members = members
+                .into_iter()
+                .map(|(name, value)| (name, sorted(value)));
+            Value::Object(members.collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
-    use serde_json::Value;
 
     use super::*;
 
