@@ -72,8 +72,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     params(("If-None-Match" = Option<String>, Header, description = "The `ETag` of what the client has.")),
     responses(
         (status = 200, description = "The page.", content_type = "text/html; charset=utf-8", body = String,
-            headers(("ETag" = String, description = "Its version."))),
-        (status = 304, description = "What the client has is still it."),
+            headers(("ETag" = String, description = "Its version."), ("Cache-Control" = String, description = "`public, max-age=60`"))),
+        (status = 304, description = "What the client has is still it.",
+            headers(("ETag" = String, description = "Its version."), ("Cache-Control" = String, description = "`public, max-age=60`"))),
     ),
 )]
 async fn index(headers: HeaderMap) -> Response {
@@ -94,8 +95,9 @@ async fn index(headers: HeaderMap) -> Response {
             (String = "text/css; charset=utf-8"),
             (String = "text/javascript; charset=utf-8"),
             (String = "image/svg+xml"),
-        ), headers(("ETag" = String, description = "Its version."))),
-        (status = 304, description = "What the client has is still it."),
+        ), headers(("ETag" = String, description = "Its version."), ("Cache-Control" = String, description = "`public, max-age=60`"))),
+        (status = 304, description = "What the client has is still it.",
+            headers(("ETag" = String, description = "Its version."), ("Cache-Control" = String, description = "`public, max-age=60`"))),
     ),
 )]
 async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
@@ -112,8 +114,9 @@ async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Result<Response,
     params(("If-None-Match" = Option<String>, Header, description = "The `ETag` of what the client has.")),
     responses(
         (status = 200, description = "An `OpenAPI` document.", content_type = "application/json", body = Object,
-            headers(("ETag" = String, description = "Its version."))),
-        (status = 304, description = "What the client has is still it."),
+            headers(("ETag" = String, description = "Its version."), ("Cache-Control" = String, description = "`public, max-age=60`"))),
+        (status = 304, description = "What the client has is still it.",
+            headers(("ETag" = String, description = "Its version."), ("Cache-Control" = String, description = "`public, max-age=60`"))),
     ),
 )]
 async fn openapi_json(headers: HeaderMap) -> Response {
@@ -128,8 +131,9 @@ async fn openapi_json(headers: HeaderMap) -> Response {
     params(("If-None-Match" = Option<String>, Header, description = "The `ETag` of what the client has.")),
     responses(
         (status = 200, description = "The list.", content_type = "text/html; charset=utf-8", body = String,
-            headers(("ETag" = String, description = "Its version."))),
-        (status = 304, description = "What the client has is still it."),
+            headers(("ETag" = String, description = "Its version."), ("Cache-Control" = String, description = "`public, max-age=60`"))),
+        (status = 304, description = "What the client has is still it.",
+            headers(("ETag" = String, description = "Its version."), ("Cache-Control" = String, description = "`public, max-age=60`"))),
     ),
 )]
 async fn problem_list(headers: HeaderMap) -> Response {
@@ -147,8 +151,9 @@ async fn problem_list(headers: HeaderMap) -> Response {
     ),
     responses(
         (status = 200, description = "The page.", content_type = "text/html; charset=utf-8", body = String,
-            headers(("ETag" = String, description = "Its version."))),
-        (status = 304, description = "What the client has is still it."),
+            headers(("ETag" = String, description = "Its version."), ("Cache-Control" = String, description = "`public, max-age=60`"))),
+        (status = 304, description = "What the client has is still it.",
+            headers(("ETag" = String, description = "Its version."), ("Cache-Control" = String, description = "`public, max-age=60`"))),
     ),
 )]
 async fn problem(Path(code): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
