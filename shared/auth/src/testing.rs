@@ -69,20 +69,30 @@ pub fn token_for(user_id: UserId, roles: &[Role], now: Timestamp) -> String {
 /// What attackers send instead of a token, each with its name. All of them get the same 401.
 #[must_use]
 pub fn forgeries(user_id: UserId, now: Timestamp) -> Vec<(&'static str, String)> {
-    let mut forged = forged_headers(user_id, now);
-    forged.extend(forged_claims(user_id, now));
-    forged.extend(damaged(user_id, now));
+    forgeries_of(&OURS, user_id, now)
+}
+
+/// The same for verifiers of another key: each is a good token of `ours` but for what its name says.
+#[must_use]
+pub fn forgeries_of(
+    ours: &SigningKey,
+    user_id: UserId,
+    now: Timestamp,
+) -> Vec<(&'static str, String)> {
+    let mut forged = forged_headers(ours, user_id, now);
+    forged.extend(forged_claims(ours, user_id, now));
+    forged.extend(damaged(ours, user_id, now));
     forged
 }
 
-fn header() -> Value {
-    json!({"typ": "at+jwt", "alg": "RS256", "kid": OURS.kid()})
+fn header(ours: &SigningKey) -> Value {
+    json!({"typ": "at+jwt", "alg": "RS256", "kid": ours.kid()})
 }
 
-fn claims(user_id: UserId, now: Timestamp) -> Value {
+fn claims(ours: &SigningKey, user_id: UserId, now: Timestamp) -> Value {
     let now = now.as_secs();
     json!({
-        "iss": ISSUER, "aud": "spike", "sub": user_id, "iat": now, "exp": now + 900, "jti": "j", "roles": ["admin"],
+        "iss": ours.issuer(), "aud": "spike", "sub": user_id, "iat": now, "exp": now + 900, "jti": "j", "roles": ["admin"],
     })
 }
 
@@ -111,9 +121,14 @@ fn seal(key: &SigningKey, header: &Value, claims: &Value) -> String {
         .expect("a token is signed")
 }
 
-fn forged_headers(user_id: UserId, now: Timestamp) -> Vec<(&'static str, String)> {
-    let claims = claims(user_id, now);
-    let ours = |changes: Value| seal(&OURS, &with(header(), changes), &claims);
+fn forged_headers(
+    key: &SigningKey,
+    user_id: UserId,
+    now: Timestamp,
+) -> Vec<(&'static str, String)> {
+    let claims = claims(key, user_id, now);
+    let header = || header(key);
+    let ours = |changes: Value| seal(key, &with(header(), changes), &claims);
     let theirs = |changes: Value| seal(&THEIRS, &with(header(), changes), &claims);
     let unsigned = |alg: &str| {
         format!(
@@ -134,13 +149,13 @@ fn forged_headers(user_id: UserId, now: Timestamp) -> Vec<(&'static str, String)
         );
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(mac))
     };
-    let public_pem = OURS.public_pem().expect("the public key is written");
+    let public_pem = key.public_pem().expect("the public key is written");
     vec![
         ("alg none", unsigned("none")),
         ("alg None", unsigned("None")),
         ("RS256 without a signature", unsigned("RS256")),
         ("HS256 with the public PEM", hs256(public_pem.as_bytes())),
-        ("HS256 with the modulus", hs256(OURS.jwk().n.as_bytes())),
+        ("HS256 with the modulus", hs256(key.jwk().n.as_bytes())),
         ("HS256 with nothing", hs256(b"")),
         ("alg RS512", ours(json!({"alg": "RS512"}))),
         ("alg missing", ours(json!({"alg": "REMOVE"}))),
@@ -174,10 +189,10 @@ fn forged_headers(user_id: UserId, now: Timestamp) -> Vec<(&'static str, String)
     ]
 }
 
-fn forged_claims(user_id: UserId, now: Timestamp) -> Vec<(&'static str, String)> {
-    let base = claims(user_id, now);
+fn forged_claims(key: &SigningKey, user_id: UserId, now: Timestamp) -> Vec<(&'static str, String)> {
+    let base = claims(key, user_id, now);
     let now = now.as_secs();
-    let changed = |changes: Value| seal(&OURS, &header(), &with(base.clone(), changes));
+    let changed = |changes: Value| seal(key, &header(key), &with(base.clone(), changes));
     vec![
         ("aud of another", changed(json!({"aud": "spikes"}))),
         ("aud that is a list", changed(json!({"aud": ["spike"]}))),
@@ -194,7 +209,7 @@ fn forged_claims(user_id: UserId, now: Timestamp) -> Vec<(&'static str, String)>
             changed(json!({"exp": (now + 900).to_string()})),
         ),
         ("exp below all numbers", changed(json!({"exp": i64::MIN}))),
-        ("nbf to come", changed(json!({"nbf": now + 61}))),
+        ("nbf to come", changed(json!({"nbf": now + 900}))),
         (
             "nbf that is a text",
             changed(json!({"nbf": (now - 900).to_string()})),
@@ -213,11 +228,15 @@ fn forged_claims(user_id: UserId, now: Timestamp) -> Vec<(&'static str, String)>
     ]
 }
 
-fn damaged(user_id: UserId, now: Timestamp) -> Vec<(&'static str, String)> {
-    let good = token_for(user_id, &[], now);
+fn damaged(key: &SigningKey, user_id: UserId, now: Timestamp) -> Vec<(&'static str, String)> {
+    let caller = Caller {
+        user_id,
+        roles: Vec::new(),
+    };
+    let good = key.sign(&caller, now).expect("a token is signed");
     let (message, signature) = good.rsplit_once('.').expect("a token has three parts");
     let (head, _) = message.split_once('.').expect("a token has three parts");
-    let promoted = part(&claims(user_id, now));
+    let promoted = part(&claims(key, user_id, now));
     let nested = URL_SAFE_NO_PAD.encode("[".repeat(2000));
     vec![
         ("nothing", String::new()),
