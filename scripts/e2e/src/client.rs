@@ -13,7 +13,7 @@ use crate::document::Document;
 pub use reqwest::Body;
 
 /// Longer than any limit of a server.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Sends requests to one server. Clones share their connections, which belong to the runtime that made the first.
 #[derive(Debug, Clone)]
@@ -144,7 +144,6 @@ impl Answer {
     /// If it is another one.
     #[expect(
         clippy::return_self_not_must_use,
-        clippy::must_use_candidate,
         reason = "often the outcome is all that is asked for"
     )]
     #[track_caller]

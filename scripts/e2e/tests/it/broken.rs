@@ -58,6 +58,10 @@ impl Broken {
         Self::serve(stage, store, Some(engine), stock, redis).await
     }
 
+    #[expect(
+        clippy::default_trait_access,
+        reason = "the type is a function's, and only `local` depends on functions"
+    )]
     async fn serve(
         stage: &Stage,
         store: Arc<dyn Store>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use e2e::client::Answer;
 use futures::{StreamExt, stream};
 use serde_json::json;
 
@@ -29,7 +30,7 @@ async fn two_hundred_buyers_who_ask_three_times_get_exactly_the_stock() {
     let asked: Vec<_> = asked.buffer_unordered(64).collect().await;
     let mut winners = Vec::new();
     for (buyer, answers) in asked {
-        let outcomes: BTreeSet<_> = answers.iter().map(|it| it.outcome()).collect();
+        let outcomes: BTreeSet<_> = answers.iter().map(Answer::outcome).collect();
         let outcomes: Vec<_> = outcomes.into_iter().collect();
         if outcomes == ["202"] {
             let ids: BTreeSet<_> = answers.iter().map(|it| it.text("order_id")).collect();

@@ -266,8 +266,8 @@ async fn changes_name_the_version_that_they_were_made_on() {
         .change(&spike, json!({ "name": "Boots" }))
         .await
         .expect("200");
-    let stale = Call::new("delete", &path).if_match(&etag);
-    stage.admin(stale).await.expect("412 version-mismatch");
+    let outdated = Call::new("delete", &path).if_match(&etag);
+    stage.admin(outdated).await.expect("412 version-mismatch");
     stage
         .admin(Call::new("delete", &path))
         .await

@@ -119,11 +119,11 @@ async fn every_operation_stands_in_the_authorization_table_and_nothing_else_does
     let keys: Vec<String> = operations.iter().map(Operation::key).collect();
     let missing: Vec<_> = keys.iter().filter(|key| who(key).is_none()).collect();
     assert!(missing.is_empty(), "without an entry: {missing:?}");
-    let stale = TABLE.iter().map(|(key, _)| *key);
-    let stale: Vec<_> = stale
+    let entries = TABLE.iter().map(|(key, _)| *key);
+    let outdated: Vec<_> = entries
         .filter(|key| !keys.iter().any(|it| it == key))
         .collect();
-    assert!(stale.is_empty(), "no operation any more: {stale:?}");
+    assert!(outdated.is_empty(), "no operation any more: {outdated:?}");
     for operation in operations {
         let open = who(&operation.key()) == Some(Who::Anybody);
         assert_eq!(open, !operation.is_secured(), "{}", operation.key());

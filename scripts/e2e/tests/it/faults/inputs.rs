@@ -128,10 +128,8 @@ async fn fault_28_injections_in_ids_and_names_are_refused() {
     let document = stage.client.document().unwrap().clone();
     let things = Things::new(&stage).await;
     for injection in INJECTIONS {
-        let encoded: String = injection
-            .bytes()
-            .map(|byte| format!("%{byte:02X}"))
-            .collect();
+        let encoded = injection.bytes().map(|byte| format!("%{byte:02X}"));
+        let encoded = encoded.collect::<Vec<_>>().concat();
         for operation in document.operations() {
             let ids = ["{spike_id}", "{order_id}", "{user_id}"];
             let Some(id) = ids.iter().find(|id| operation.path.contains(**id)) else {

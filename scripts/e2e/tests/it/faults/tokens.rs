@@ -1,7 +1,10 @@
 //! Forged, spent and missing tokens.
 
 use domain::Role;
-use e2e::client::{Body, Call};
+use e2e::{
+    client::{Body, Call},
+    document::Operation,
+};
 use futures::{StreamExt, stream};
 use serde_json::json;
 
@@ -39,7 +42,7 @@ async fn fault_25_a_forged_token_gets_one_identical_401_on_every_route_that_asks
     let secured = document
         .operations()
         .into_iter()
-        .filter(|it| it.is_secured());
+        .filter(Operation::is_secured);
     for operation in secured {
         let (name, token) = &forgeries[operation.path.len() % forgeries.len()];
         let call = Call::new(operation.method, things.fill(operation.path)).bearer(token);

@@ -21,6 +21,7 @@ pub(crate) fn drivers(scene: &Scene) -> Vec<Driver<'_>> {
     drivers.extend(refusals_of_all(scene));
     drivers.extend(of_broken_parts(scene));
     drivers.extend(orders(scene));
+    drivers.extend(ends(scene));
     drivers
 }
 
@@ -88,13 +89,15 @@ fn around(scene: &Scene) -> Vec<Driver<'_>> {
 
 /// A spike that opens in an hour.
 pub(crate) async fn upcoming(stage: &Stage) -> String {
-    let starts_at = now() + Duration::from_secs(3600);
-    let ends_at = starts_at + Duration::from_secs(3600);
+    let starts_at = now() + Duration::from_hours(1);
+    let ends_at = starts_at + Duration::from_hours(1);
     stage
         .sale(json!({ "starts_at": starts_at, "ends_at": ends_at }))
         .await
 }
 
+const PAY: &str = "post /orders/{order_id}/pay";
+const CANCEL: &str = "post /orders/{order_id}/cancel";
 const ORDER: &str = "post /spikes/{spike_id}/orders/{token}";
 
 /// One request, whatever comes.
@@ -132,7 +135,7 @@ fn purchases(scene: &Scene) -> Vec<Driver<'_>> {
             // A path token is handed out only once a sale is open, and this one is put off after that.
             let (spike, person) = (stage.sale(json!({})).await, stage.person().await);
             let token = stage.path_token(&person, &spike).await;
-            let starts_at = now() + Duration::from_secs(600);
+            let starts_at = now() + Duration::from_mins(10);
             stage
                 .change(&spike, json!({ "starts_at": starts_at }))
                 .await
@@ -225,13 +228,6 @@ fn orders(scene: &Scene) -> Vec<Driver<'_>> {
         let call = Call::get(path).bearer(&owner.token);
         async move { stage.send(call).await }
     };
-    let bought = async || {
-        let (spike, person) = (stage.sale(json!({})).await, stage.person().await);
-        let order = stage.buy(&person, &spike, 1).await;
-        (person, order)
-    };
-    let nobodys = json!({ "order_id": NOBODYS });
-    let also_nobodys = nobodys.clone();
     vec![
         drive("get /orders", "200", get("/orders".to_owned())),
         drive(
@@ -254,61 +250,58 @@ fn orders(scene: &Scene) -> Vec<Driver<'_>> {
             "404 no-order",
             get(format!("/spikes/{NOBODYS}/order")),
         ),
-        drive("post /orders/{order_id}/pay", "200", async move {
+    ]
+}
+
+/// Pays for orders and cancels them.
+fn ends(scene: &Scene) -> Vec<Driver<'_>> {
+    let stage = &scene.stage;
+    let owner = &scene.things.owner;
+    let bought = async || {
+        let (spike, person) = (stage.sale(json!({})).await, stage.person().await);
+        let order = stage.buy(&person, &spike, 1).await;
+        (person, order)
+    };
+    let nobodys = json!({ "order_id": NOBODYS });
+    let also_nobodys = nobodys.clone();
+    vec![
+        drive(PAY, "200", async move {
             let (person, order) = bought().await;
             stage.pay(&person, &order, "test-approve").await
         }),
-        drive(
-            "post /orders/{order_id}/pay",
-            "402 payment-declined",
-            async move {
-                let (person, order) = bought().await;
-                stage.pay(&person, &order, "test-decline").await
-            },
-        ),
-        drive("post /orders/{order_id}/pay", "404 no-order", async move {
+        drive(PAY, "402 payment-declined", async move {
+            let (person, order) = bought().await;
+            stage.pay(&person, &order, "test-decline").await
+        }),
+        drive(PAY, "404 no-order", async move {
             stage.pay(owner, &nobodys, "test-approve").await
         }),
-        drive(
-            "post /orders/{order_id}/pay",
-            "409 order-ended",
-            async move {
-                let (person, order) = bought().await;
-                stage.cancel(&person, &order).await.expect("200");
-                stage.pay(&person, &order, "test-approve").await
-            },
-        ),
-        drive("post /orders/{order_id}/cancel", "200", async move {
+        drive(PAY, "409 order-ended", async move {
+            let (person, order) = bought().await;
+            stage.cancel(&person, &order).await.expect("200");
+            stage.pay(&person, &order, "test-approve").await
+        }),
+        drive(CANCEL, "200", async move {
             let (person, order) = bought().await;
             stage.cancel(&person, &order).await
         }),
-        drive(
-            "post /orders/{order_id}/cancel",
-            "404 no-order",
-            async move { stage.cancel(owner, &also_nobodys).await },
-        ),
-        drive(
-            "post /orders/{order_id}/cancel",
-            "409 order-paid",
-            async move {
-                let (person, order) = bought().await;
-                stage
-                    .pay(&person, &order, "test-approve")
-                    .await
-                    .expect("200");
-                stage.cancel(&person, &order).await
-            },
-        ),
-        drive(
-            "post /orders/{order_id}/cancel",
-            "409 order-ended",
-            async move {
-                let spike = stage.sale(json!({ "pay_within_secs": 1 })).await;
-                let person = stage.person().await;
-                let order = stage.buy(&person, &spike, 1).await;
-                stage.state(&person, &order, "expired").await;
-                stage.cancel(&person, &order).await
-            },
-        ),
+        drive(CANCEL, "404 no-order", async move {
+            stage.cancel(owner, &also_nobodys).await
+        }),
+        drive(CANCEL, "409 order-paid", async move {
+            let (person, order) = bought().await;
+            stage
+                .pay(&person, &order, "test-approve")
+                .await
+                .expect("200");
+            stage.cancel(&person, &order).await
+        }),
+        drive(CANCEL, "409 order-ended", async move {
+            let spike = stage.sale(json!({ "pay_within_secs": 1 })).await;
+            let person = stage.person().await;
+            let order = stage.buy(&person, &spike, 1).await;
+            stage.state(&person, &order, "expired").await;
+            stage.cancel(&person, &order).await
+        }),
     ]
 }

@@ -178,7 +178,7 @@ fn deleting(scene: &Scene) -> Vec<Driver<'_>> {
                 .await
         }),
         drive(DELETE, "503 loading", async {
-            let starts_at = crate::stage::now() + std::time::Duration::from_secs(600);
+            let starts_at = crate::stage::now() + std::time::Duration::from_mins(10);
             let spike = scene.mute.sale_from(starts_at).await;
             assert!(scene.mute.stock.lock_loading(spike.id).await.unwrap());
             let call = Call::new("delete", format!("/admin/spikes/{}", spike.id));
