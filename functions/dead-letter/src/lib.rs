@@ -1,6 +1,6 @@
 //! `dead-letter`: keeps what the queue gave up on, and sends it again when an admin says so.
 //!
-//! Trigger: `POST /events/dead-letter`, from the broker, on the private address only ([`events`]). Routes: `GET
+//! Trigger: `POST /events/dead-letter`, from the broker, on the private address only ([`events()`]). Routes: `GET
 //! /admin/dead-letters`, `POST /admin/dead-letters/{id}/redrive` ([`router`]). Environment: `STORE_URL`, `EVENTS_URL`,
 //! `ACCESS_TOKEN_KEYS`, `ISSUER`.
 //!
