@@ -154,7 +154,7 @@ fn build(arguments: &[&str]) -> anyhow::Result<PathBuf> {
         .args(["build", "--locked", "--profile", "dist"])
         .args(arguments)
         .status()?;
-    ensure!(status.success(), "the build failed");
+    ensure!(status.success(), "the build failed: {status}");
     // This binary lies beside them: `target/release/bench`, `target/dist/spike`.
     let target = std::env::current_exe()?;
     let target = target.ancestors().nth(2).context("no build directory")?;
