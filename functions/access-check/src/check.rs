@@ -67,6 +67,9 @@ pub(crate) async fn check(
 
 /// The verdict in Redis, else a new one. Redis away costs the memory, not the answer.
 async fn verdict(app: &AppState, spike: &Spike, user_id: UserId) -> Result<Verdict, Error> {
+    if spike.settings.rules.is_empty() {
+        return Ok(Verdict::Allowed);
+    }
     if let Ok(Some(verdict)) = app.stock.verdict(spike.id, user_id).await {
         return Ok(verdict);
     }

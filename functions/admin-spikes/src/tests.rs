@@ -18,7 +18,7 @@ mod steering;
 
 /// The routes over a running sale of ten units, of which everybody may buy all.
 struct Rig {
-    app: Router,
+    app: runtime::App,
     sale: Sale,
 }
 
@@ -56,7 +56,7 @@ impl Answer {
     }
 }
 
-fn app(store: &Arc<dyn Store>, stock: &Stock) -> Router {
+fn app(store: &Arc<dyn Store>, stock: &Stock) -> runtime::App {
     // Stands still: a token of a minute ahead must stay one, however long the test takes.
     let now = (stock::testing::clock())();
     let authenticator = auth::testing::authenticator(Arc::new(move || now));
@@ -83,7 +83,7 @@ fn token(roles: &[Role]) -> String {
     )
 }
 
-async fn send(app: &Router, request: Request<Body>) -> Answer {
+async fn send(app: &runtime::App, request: Request<Body>) -> Answer {
     let (parts, body) = app.clone().oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let body = serde_json::from_slice(&body).unwrap_or_default();
@@ -95,7 +95,7 @@ async fn send(app: &Router, request: Request<Body>) -> Answer {
 }
 
 async fn call(
-    app: &Router,
+    app: &runtime::App,
     method: Method,
     path: &str,
     if_match: Option<&str>,

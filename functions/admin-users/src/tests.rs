@@ -18,7 +18,7 @@ mod imports;
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
 struct Rig {
-    app: Router,
+    app: runtime::App,
     store: Arc<dyn Store>,
     engine: store::testing::Guard,
 }

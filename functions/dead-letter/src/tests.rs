@@ -6,7 +6,6 @@ use ::events::{
     testing::{Answer, Recorder},
 };
 use axum::{
-    Router,
     body::Body,
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
@@ -22,8 +21,8 @@ type Headers = &'static [(&'static str, &'static str)];
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
 struct Rig {
-    public: Router,
-    private: Router,
+    public: runtime::App,
+    private: runtime::App,
     sink: Arc<Recorder>,
     _store: Box<dyn Send + Sync>,
 }
@@ -47,7 +46,7 @@ async fn rig() -> Rig {
     }
 }
 
-async fn call(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {
+async fn call(router: &runtime::App, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {
     let (parts, body) = router.clone().oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (

@@ -1,6 +1,5 @@
 use auth::testing;
 use axum::{
-    Router,
     body::Body,
     http::{HeaderMap, Request, StatusCode},
 };
@@ -37,7 +36,7 @@ impl Answer {
     }
 }
 
-fn app(sale: &Sale) -> Router {
+fn app(sale: &Sale) -> runtime::App {
     let (store, stock) = (sale.store.clone(), sale.stock.clone());
     let authenticator = testing::authenticator(stock.clock());
     runtime::app(crate::router(AppState {

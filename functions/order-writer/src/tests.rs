@@ -8,17 +8,17 @@ use tower::ServiceExt;
 
 use super::*;
 
-fn app(sale: &Sale) -> Router {
+fn app(sale: &Sale) -> runtime::App {
     let state = AppState::new(Arc::clone(&sale.store), sale.stock.clone());
     runtime::app(router(state))
 }
 
 /// Delivers the event once; the status.
-async fn deliver(app: &Router, event: &OrderPlaced) -> StatusCode {
+async fn deliver(app: &runtime::App, event: &OrderPlaced) -> StatusCode {
     deliver_bytes(app, events::envelope::write(event)).await.0
 }
 
-async fn deliver_bytes(app: &Router, body: Vec<u8>) -> (StatusCode, serde_json::Value) {
+async fn deliver_bytes(app: &runtime::App, body: Vec<u8>) -> (StatusCode, serde_json::Value) {
     let request = Request::post("/events/order-placed")
         .header(header::CONTENT_TYPE, "application/cloudevents+json")
         .body(Body::from(body))

@@ -7,7 +7,6 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
     http::{HeaderMap, Request, StatusCode},
 };
@@ -20,7 +19,7 @@ use tower::ServiceExt;
 use crate::AppState;
 
 struct Window {
-    app: Router,
+    app: runtime::App,
     ms: Arc<AtomicI64>,
 }
 

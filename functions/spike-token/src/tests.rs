@@ -8,7 +8,6 @@ use std::{
 
 use auth::{PathTokens, testing};
 use axum::{
-    Router,
     body::Body,
     http::{HeaderMap, Request, StatusCode},
 };
@@ -23,7 +22,7 @@ use crate::AppState;
 const SECRET: &[u8] = &[7; 32];
 
 struct Fixture {
-    app: Router,
+    app: runtime::App,
     stock: Stock,
     /// This instance's clock, which Redis' clock moves with.
     ms: Arc<AtomicI64>,

@@ -17,7 +17,7 @@ pub(crate) struct Server {
 
 /// Serves `router` with nothing around it, as `axum::serve` would.
 pub(crate) async fn bare(router: Router) -> anyhow::Result<Server> {
-    serve(async move |listener: TcpListener| {
+    serve("bare", async move |listener: TcpListener| {
         let app = router.with_state(());
         while let Ok((stream, _)) = listener.accept().await {
             let _ = stream.set_nodelay(true);
@@ -39,7 +39,7 @@ pub(crate) async fn bare(router: Router) -> anyhow::Result<Server> {
 
 /// Serves `router` as a function's binary does.
 pub(crate) async fn shipped(router: Router) -> anyhow::Result<Server> {
-    serve(async move |listener: TcpListener| {
+    serve("shipped", async move |listener: TcpListener| {
         let (app, limits) = (runtime::app(router), runtime::limit::Limits::default());
         let never = std::future::pending();
         let _ = runtime::server::serve_on(listener, app, limits, never).await;
@@ -47,14 +47,19 @@ pub(crate) async fn shipped(router: Router) -> anyhow::Result<Server> {
     .await
 }
 
-async fn serve<F>(server: impl FnOnce(TcpListener) -> F + Send + 'static) -> anyhow::Result<Server>
+/// `name` is what its threads are called in a profile.
+async fn serve<F>(
+    name: &'static str,
+    server: impl FnOnce(TcpListener) -> F + Send + 'static,
+) -> anyhow::Result<Server>
 where
     F: Future<Output = ()>,
 {
     let (ready, address) = oneshot::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Runtime::new()?;
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.thread_name(name).enable_all().build()?;
         runtime.block_on(async move {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let _ = ready.send(listener.local_addr()?);

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Credentials, Region},
     types::{AttributeValue, Put, TransactWriteItem},
 };
-use axum::{Router, body::Body};
+use axum::body::Body;
 use domain::{Order, OrderPlaced, Spike};
 use http::{Request, header};
 use tokio::time::Instant;
@@ -71,7 +71,7 @@ async fn rate(
 }
 
 /// The events of one batch, as a queue delivers them: together.
-async fn deliver(writer: &Router, batch: &[OrderPlaced]) -> anyhow::Result<()> {
+async fn deliver(writer: &runtime::App, batch: &[OrderPlaced]) -> anyhow::Result<()> {
     let deliveries = batch.iter().map(async |event| {
         let request = Request::post("/events/order-placed")
             .header(header::CONTENT_TYPE, "application/cloudevents+json")

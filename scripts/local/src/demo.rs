@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use axum::{Router, body::Body};
+use axum::body::Body;
 use domain::Timestamp;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -73,7 +73,7 @@ impl Demo {
     }
 }
 
-async fn post(app: &Router, path: &str, token: &str, body: &Value) -> anyhow::Result<Value> {
+async fn post(app: &runtime::App, path: &str, token: &str, body: &Value) -> anyhow::Result<Value> {
     let request = Request::post(path)
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .header(header::CONTENT_TYPE, "application/json")

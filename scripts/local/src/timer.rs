@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use axum::{Router, body::Body};
+use axum::body::Body;
 use http::Request;
 use http_body_util::BodyExt;
+use runtime::App;
 use tokio::{sync::watch, time::MissedTickBehavior};
 use tower::ServiceExt;
 
@@ -12,7 +13,7 @@ use tower::ServiceExt;
 const LOGGED_BYTES_MAX: usize = 4096;
 
 /// Sweeps at once and then every `period`, one run after the other, until told to stop; a run under way is finished.
-pub async fn run(app: Router, period: Duration, mut stop: watch::Receiver<bool>) {
+pub async fn run(app: App, period: Duration, mut stop: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -28,7 +29,7 @@ pub async fn run(app: Router, period: Duration, mut stop: watch::Receiver<bool>)
     }
 }
 
-async fn sweep(app: Router) {
+async fn sweep(app: App) {
     let request = Request::post("/timers/sweep").body(Body::empty());
     let Ok(request) = request else { return };
     let answer = match app.oneshot(request).await {

@@ -9,9 +9,8 @@ use std::{
 
 use anyhow::Context;
 use auth::{Caller, KeySet, PathTokens, SigningKey};
-use axum::Router;
 use domain::Role;
-use runtime::server;
+use runtime::{App, server};
 use stock::Stock;
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -64,7 +63,7 @@ pub struct Local {
     /// The broker between them.
     pub broker: Broker,
     /// The public routes, for calls from inside.
-    pub app: Router,
+    pub app: App,
     signing_key: Arc<SigningKey>,
     tasks: Tasks,
     redis: Redis,
@@ -228,7 +227,7 @@ fn socket_at(path: &Path) -> anyhow::Result<UnixListener> {
 }
 
 impl Tasks {
-    fn spawn(public: TcpListener, app: Router, private: UnixListener, inside: Router) -> Self {
+    fn spawn(public: TcpListener, app: App, private: UnixListener, inside: App) -> Self {
         let (stop_public, public_stopped) = watch::channel(false);
         let (stop_private, private_stopped) = watch::channel(false);
         let at_once = runtime::Limits {

@@ -3,46 +3,85 @@
 //! Unknown addresses and methods, panics, and bodies that are too large or too slow become problem documents;
 //! `GET /health/live` and `GET /health/ready` answer; header fields that browsers and caches need are filled in.
 
-use std::{any::Any, convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    any::Any,
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use axum::{
     Router,
     extract::Request,
     http::{HeaderValue, StatusCode, Version, header},
     response::{IntoResponse, Response},
-    routing::{Route, get},
+    routing::get,
 };
-use futures::FutureExt as _;
-use tower::{Service as _, layer::layer_fn, service_fn};
+use futures::{FutureExt as _, future::BoxFuture};
+use tower::Service;
 
 use crate::{
     limit::{self, Limits},
     problem::{Code, Problem},
 };
 
+/// A router with the edge around it.
+///
+/// A service of its own and not a layer of the router's: a layer is called through a box for every route, and a sold-out
+/// sale answers so many requests that this shows.
+#[derive(Clone)]
+pub struct App {
+    router: Router,
+    limits: Arc<Limits>,
+}
+
 /// The router with the edge around it, within the limits that are shipped.
-pub fn app(router: Router) -> Router {
+#[must_use]
+pub fn app(router: Router) -> App {
     app_with(router, Limits::default())
 }
 
 /// As [`app()`], within other limits (only those on bodies are the edge's).
-pub fn app_with(router: Router, limits: Limits) -> Router {
-    let limits = Arc::new(limits);
-    router
+pub fn app_with(router: Router, limits: Limits) -> App {
+    let router = router
         .route("/health/live", get(well))
         .route("/health/ready", get(well))
         .fallback(async || Problem::new(Code::NotFound))
-        .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed))
-        .layer(layer_fn(move |mut inner: Route| {
-            let limits = limits.clone();
-            service_fn(move |request: Request| {
-                let version = request.version();
-                let answer = inner.call(limit::bound(&limits, request));
-                // A handler owns what it touches: shared state is behind locks that do not poison its users.
-                let answer = AssertUnwindSafe(answer).catch_unwind();
-                async move { Ok::<_, Infallible>(finish(version, answer.await)) }
-            })
-        }))
+        .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed));
+    App {
+        // Resolves the handlers' state once instead of on each request.
+        router: router.with_state(()),
+        limits: Arc::new(limits),
+    }
+}
+
+impl App {
+    /// Answers one request.
+    pub async fn answer(&self, request: Request) -> Response {
+        let version = request.version();
+        let answer = self
+            .router
+            .clone()
+            .call(limit::bound(&self.limits, request));
+        // A handler owns what it touches: shared state is behind locks that do not poison its users.
+        finish(version, AssertUnwindSafe(answer).catch_unwind().await)
+    }
+}
+
+impl Service<Request> for App {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let app = self.clone();
+        Box::pin(async move { Ok(app.answer(request).await) })
+    }
 }
 
 async fn well() -> &'static str {
@@ -62,10 +101,9 @@ fn finish(version: Version, answer: Answer) -> Response {
         StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT
     );
     let headers = response.headers_mut();
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    headers
+        .entry(header::X_CONTENT_TYPE_OPTIONS)
+        .or_insert(HeaderValue::from_static("nosniff"));
     // What does not say that it may be kept is somebody's own.
     headers
         .entry(header::CACHE_CONTROL)

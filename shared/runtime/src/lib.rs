@@ -13,7 +13,7 @@ pub mod problem;
 pub mod server;
 pub mod telemetry;
 
-pub use app::app;
+pub use app::{App, app};
 pub use env::Secret;
 pub use limit::Limits;
 pub use problem::{Code, Problem};

@@ -108,6 +108,8 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let nosniff = HeaderValue::from_static("nosniff");
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
         let default_secs = self.code.always_retry_after().then_some(1);
         if let Some(secs) = self.retry_after_secs.or(default_secs) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));

@@ -33,7 +33,11 @@ use tokio::{
 
 pub use listener::Listener;
 
-use crate::{app, env, limit::Limits};
+use crate::{
+    app::{self, App},
+    env,
+    limit::Limits,
+};
 
 /// After accept failed, for want of file descriptors or memory as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -46,7 +50,7 @@ pub async fn serve(router: Router) -> anyhow::Result<()> {
     let port = u16::try_from(env::number("PORT", 8080, 0..=65535)?)?;
     let stop = stop_signal()?;
     let listener = TcpListener::bind(("0.0.0.0", port)).await?;
-    serve_on(listener, app(router), Limits::default(), stop).await?;
+    serve_on(listener, app::app(router), Limits::default(), stop).await?;
     Ok(())
 }
 
@@ -67,7 +71,7 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
 /// Ends once every connection has ended, or was cut off when [`Limits::drain`] was over.
 pub async fn serve_on<L: Listener>(
     listener: L,
-    app: Router,
+    app: App,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -112,14 +116,13 @@ struct Server {
 }
 
 impl Server {
-    fn new(app: Router, limits: Limits) -> (Self, watch::Sender<Stage>) {
+    fn new(app: App, limits: Limits) -> (Self, watch::Sender<Stage>) {
         let limits = Arc::new(limits);
         let (stages, stage) = watch::channel(Stage::Serving);
         let server = Self {
             slots: Arc::new(Semaphore::new(limits.connections)),
             connections: connection::Connections {
-                // Resolves the handlers' state once instead of on each request.
-                app: app.with_state(()),
+                app,
                 builder: Arc::new(connection::builder(&limits)),
                 limits: limits.clone(),
                 draining: Arc::new(AtomicBool::new(false)),

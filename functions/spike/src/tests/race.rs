@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body};
+use axum::body::Body;
 use domain::{OrderId, UserId};
 use events::testing::{Answer, Recorder};
 use sale::testing::user;
@@ -17,7 +17,7 @@ const BUYERS: usize = 400;
 const UNITS: u32 = 60;
 
 /// One buyer who tries until there is an answer: an order, or none to be had.
-async fn buyer(shop: Arc<Shop>, app: Router, user_id: UserId) -> Option<OrderId> {
+async fn buyer(shop: Arc<Shop>, app: runtime::App, user_id: UserId) -> Option<OrderId> {
     loop {
         let answer = send(&app, shop.purchase(user_id).body(Body::empty()).unwrap()).await;
         match answer.status.as_u16() {

@@ -7,7 +7,6 @@ use std::sync::{
 
 use auth::{PathTokens, testing};
 use axum::{
-    Router,
     body::Body,
     http::{HeaderMap, Request, StatusCode, request::Builder},
 };
@@ -33,7 +32,7 @@ pub(super) struct Shop {
     pub(super) sink: Arc<Recorder>,
     /// The instance's own clock in ms: ages flags, buckets and caches.
     pub(super) ms: Arc<AtomicI64>,
-    pub(super) app: Router,
+    pub(super) app: runtime::App,
 }
 
 pub(super) struct Answer {
@@ -63,7 +62,7 @@ impl Shop {
     }
 
     /// Another instance over the same Redis and store, with this sink.
-    pub(super) fn instance(&self, sink: Arc<dyn EventSink>) -> Router {
+    pub(super) fn instance(&self, sink: Arc<dyn EventSink>) -> runtime::App {
         app(
             &self.sale.stock,
             &self.sale.store,
@@ -116,7 +115,7 @@ impl Shop {
     }
 }
 
-pub(super) async fn send(app: &Router, request: Request<Body>) -> Answer {
+pub(super) async fn send(app: &runtime::App, request: Request<Body>) -> Answer {
     let (parts, body) = app.clone().oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let body = serde_json::from_slice(&body).unwrap();
@@ -162,7 +161,7 @@ fn app(
     sink: Arc<dyn EventSink>,
     clock: Clock,
     rates: Rates,
-) -> Router {
+) -> runtime::App {
     let parts = Parts {
         stock: stock.clone(),
         store: Arc::clone(store),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{Router, body::Body, response::Response};
+use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -10,6 +10,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use runtime::App;
 use tower::ServiceExt;
 use url::Url;
 
@@ -37,14 +38,14 @@ pub struct Subscriber(Address);
 
 #[derive(Clone)]
 enum Address {
-    Inside(Router, Uri),
+    Inside(App, Uri),
     Outside(Box<Client<HttpConnector, Full<Bytes>>>, Uri),
 }
 
 impl Subscriber {
-    /// A route of a router in this process.
+    /// A route of an app in this process.
     #[must_use]
-    pub fn inside(app: Router, path: &'static str) -> Self {
+    pub fn inside(app: App, path: &'static str) -> Self {
         Self(Address::Inside(app, Uri::from_static(path)))
     }
 

@@ -30,7 +30,7 @@ impl Far {
         }
     }
 
-    fn app(&self) -> Router {
+    fn app(&self) -> runtime::App {
         let router = Router::new()
             .route("/events/order-placed", post(deliver))
             .route(
@@ -299,9 +299,10 @@ async fn what_is_no_event_at_all_is_refused_at_the_door() {
     assert_eq!(answer.status().as_u16(), 413);
 }
 
-async fn served(app: Router) -> String {
+async fn served(app: runtime::App) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    let (limits, never) = (runtime::Limits::default(), std::future::pending());
+    tokio::spawn(runtime::server::serve_on(listener, app, limits, never));
     format!("http://{address}")
 }

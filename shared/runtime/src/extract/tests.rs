@@ -27,7 +27,7 @@ struct Page {
     cursor: String,
 }
 
-fn app() -> Router {
+fn app() -> crate::App {
     let router = Router::new()
         .route("/json", post(async |Json(input): Json<Input>| Json(input)))
         .route(

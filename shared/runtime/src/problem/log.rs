@@ -6,13 +6,15 @@ use super::Problem;
 
 /// Logs an error that is about to be answered with `problem`, with the chain of its sources.
 ///
-/// Our bugs are errors, dependencies that are away are warnings, and what the caller did is not worth a line unless
-/// somebody debugs.
+/// Our bugs are errors, dependencies that are away are warnings. What the caller did, and what we refuse ourselves with
+/// nothing behind it (a full bucket), is not worth a line unless somebody debugs: a sale has ten thousand of these.
 pub fn log(error: &dyn Error, problem: &Problem) {
     let code = problem.code().code();
     match problem.code().status().as_u16() {
         500 => tracing::error!(problem.code = code, error = chain(error), "failed"),
-        501.. => tracing::warn!(problem.code = code, error = chain(error), "refused"),
+        501.. if error.source().is_some() => {
+            tracing::warn!(problem.code = code, error = chain(error), "refused");
+        }
         _ => tracing::debug!(problem.code = code, error = chain(error), "refused"),
     }
 }

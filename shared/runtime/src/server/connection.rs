@@ -11,11 +11,12 @@ use std::{
 };
 
 use axum::{
-    Router,
+    body::Body,
     extract::Request,
     http::{HeaderValue, Version, header},
     response::{IntoResponse, Response},
 };
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -26,13 +27,13 @@ use tokio::{
     sync::{OwnedSemaphorePermit, watch},
     time::sleep,
 };
-use tower::Service as _;
 
 use super::{
     Stage,
     stream::{Activity, Watched},
 };
 use crate::{
+    app::App,
     limit::Limits,
     problem::{Code, Problem},
 };
@@ -65,7 +66,7 @@ pub(super) fn builder(limits: &Limits) -> Builder<TokioExecutor> {
 /// What all connections of a server share.
 #[derive(Clone)]
 pub(super) struct Connections {
-    pub(super) app: Router,
+    pub(super) app: App,
     pub(super) builder: Arc<Builder<TokioExecutor>>,
     pub(super) limits: Arc<Limits>,
     pub(super) draining: Arc<AtomicBool>,
@@ -99,22 +100,29 @@ impl Connections {
             stage,
         } = self;
         let seen = activity.clone();
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: Request<Incoming>| {
             let answering = Answering::begin(&seen, request.version());
-            let answer = answer(app.clone(), request, draining.load(Relaxed));
+            let (app, draining) = (app.clone(), draining.load(Relaxed));
             async move {
-                let answer = answer.await;
+                let answer = answer(&app, request.map(Body::new), draining).await;
                 drop(answering);
                 Ok::<_, Infallible>(answer)
             }
         });
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut over = stage.clone();
+        // Behind a waker of its own: it is looked at when it is due, not at each of the connection's many turns.
+        let mut time_to_go: FuturesUnordered<_> = std::iter::once(async {
+            tokio::select! {
+                () = idle(&activity, limits.idle) => {}
+                () = leaving(&activity, limits.notice, stage) => {}
+            }
+        })
+        .collect();
         tokio::select! {
             biased;
             ended = connection.as_mut() => return log(ended),
-            () = idle(&activity, limits.idle) => {}
-            () = leaving(&activity, limits.notice, stage) => {}
+            _ = time_to_go.next() => {}
         }
         connection.as_mut().graceful_shutdown();
         tokio::select! {
@@ -125,17 +133,15 @@ impl Connections {
     }
 }
 
-async fn answer(mut app: Router, request: Request<Incoming>, draining: bool) -> Response {
+async fn answer(app: &App, request: Request, draining: bool) -> Response {
     if !draining {
-        let Ok(response) = app.call(request).await;
-        return response;
+        return app.answer(request).await;
     }
     let version = request.version();
     let mut response = if request.uri().path() == "/health/ready" {
         Problem::new(Code::Unavailable).into_response()
     } else {
-        let Ok(response) = app.call(request).await;
-        response
+        app.answer(request).await
     };
     if version < Version::HTTP_2 {
         let close = HeaderValue::from_static("close");

@@ -197,7 +197,7 @@ async fn a_private_socket_is_served_too() {
     let path = std::env::temp_dir().join(format!("spike-runtime-{}.sock", std::process::id()));
     let listener = UnixListener::bind(&path).unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let app = app(router(Gate::default()));
+    let app = crate::app(router(Gate::default()));
     let server = tokio::spawn(serve_on(listener, app, Limits::default(), async {
         stopped.await.ok();
     }));
