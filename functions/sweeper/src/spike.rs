@@ -49,7 +49,9 @@ async fn steps(app: &AppState, listed: &Spike, summary: &mut Summary) -> Result<
     };
     let now = app.stock.now();
     if now >= spike.settings.ends_at && !spike.closed {
-        app.store.mark_spike(spike.id, Mark::Closed).await?;
+        if !app.store.mark_spike(&spike, Mark::Closed).await? {
+            return Ok(()); // An admin has changed it; the next run looks again.
+        }
         spike.closed = true;
         summary.closed = 1;
     }
@@ -112,8 +114,8 @@ async fn shelve(app: &AppState, spike: &Spike, summary: &mut Summary) -> Result<
         && !audit::has_open_orders(app, spike).await?
         && app.stock.drop_sale(spike.id).await?
     {
-        app.store.mark_spike(spike.id, Mark::Shelved).await?;
-        summary.shelved = 1;
+        let shelved = app.store.mark_spike(spike, Mark::Shelved).await?;
+        summary.shelved += u32::from(shelved);
     }
     Ok(())
 }
@@ -126,8 +128,8 @@ async fn shelve_absent(
 ) -> Result<(), sale::Error> {
     let over = app.stock.now() >= spike.settings.ends_at + SHELVE_AFTER;
     if over && !audit::has_open_orders(app, spike).await? {
-        app.store.mark_spike(spike.id, Mark::Shelved).await?;
-        summary.shelved = 1;
+        let shelved = app.store.mark_spike(spike, Mark::Shelved).await?;
+        summary.shelved += u32::from(shelved);
     }
     Ok(())
 }

@@ -326,10 +326,8 @@ async fn an_ended_sale_that_redis_lost_is_shelved_too() {
     sale.redis.flush().await;
     let (_, _) = settled(&sale).await;
     assert!(sale.stored().await.shelved);
-    sale.store
-        .mark_spike(sale.spike.id, Mark::Closed)
-        .await
-        .unwrap();
+    let seen = sale.stored().await;
+    assert!(sale.store.mark_spike(&seen, Mark::Closed).await.unwrap());
     assert_eq!(sale.stock.sale(sale.spike.id).await.unwrap(), None);
 }
 

@@ -23,7 +23,6 @@ mod users;
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client, Config,
     config::{
@@ -33,7 +32,7 @@ use aws_sdk_dynamodb::{
 };
 use url::Url;
 
-use crate::{ConnectError, Error, Store};
+use crate::{ConnectError, Store};
 
 /// Within what a connection to the engine stands.
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
@@ -83,16 +82,4 @@ impl DynamoStore {
     }
 }
 
-#[async_trait]
-impl Store for DynamoStore {
-    async fn ping(&self) -> Result<(), Error> {
-        let get = self.client.get_item().table_name(tables::SPIKES).key(
-            "id",
-            aws_sdk_dynamodb::types::AttributeValue::S("#ping".into()),
-        );
-        get.send()
-            .await
-            .map(drop)
-            .map_err(|error| Error::Unavailable(Box::new(error)))
-    }
-}
+impl Store for DynamoStore {}

@@ -16,6 +16,6 @@ pub use connect::{ConnectError, connect};
 pub use dynamodb::DynamoStore;
 pub use port::{
     Claim, DeadLetter, DeadLetters, Error, Holder, LoginAttempts, Mark, Orders, Page, Placement,
-    Refunded, Rejection, Retirement, Rotation, Session, Sessions, Spikes, Store, Taken,
-    Transitioned, Users,
+    Refunded, Rejection, Retirement, Rotation, Session, Sessions, Spikes, Store, Transitioned,
+    Users,
 };

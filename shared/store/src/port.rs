@@ -37,11 +37,7 @@ pub struct Page<T> {
 }
 
 /// Everything that Spike keeps.
-#[async_trait]
-pub trait Store: Users + Sessions + Spikes + Orders + DeadLetters + Send + Sync {
-    /// Whether the store answers now: a readiness check.
-    async fn ping(&self) -> Result<(), Error>;
-}
+pub trait Store: Users + Sessions + Spikes + Orders + DeadLetters + Send + Sync {}
 
 /// Accounts.
 #[async_trait]
@@ -154,20 +150,24 @@ pub trait Spikes: Send + Sync {
     async fn add_spike(&self, spike: &Spike) -> Result<bool, Error>;
     /// The spike, read consistently.
     async fn spike(&self, id: SpikeId) -> Result<Option<Spike>, Error>;
-    /// All spikes that are not shelved, by their end. The listing may lag behind writes by a moment.
+    /// All spikes that are not shelved, by their end. The listing may lag behind writes by a moment. A spike that cannot
+    /// be read is logged and left out, so that it holds up no other.
     async fn live_spikes(&self) -> Result<Vec<Spike>, Error>;
     /// All spikes, live ones first, then shelved ones, each by their end. May lag behind writes by a moment.
     async fn spikes_page(&self, cursor: Option<&str>, limit: u32) -> Result<Page<Spike>, Error>;
-    /// Writes `now` where the stored spike has `was`'s version, `top` and `retired`; whether it did.
-    /// `epoch`, `closed` and `shelved` stay as they are stored.
+    /// Writes `now` where the stored spike has `was`'s version and `closed`; whether it did. `epoch`, `closed` and
+    /// `shelved` stay as they are stored. A write that moves `top` also needs `was`'s `top` and `retired`, which it was
+    /// reckoned from; one that leaves `top` alone leaves `retired` as it is stored, so that a lowering under way does not
+    /// stand in its way.
     async fn replace_spike(&self, was: &Spike, now: &Spike) -> Result<bool, Error>;
     /// Deletes the spike if it has this version; whether it did.
     async fn delete_spike(&self, id: SpikeId, version: u64) -> Result<bool, Error>;
     /// Adds one to the spike's `epoch` and answers with the sum; `None` for an unknown spike. No two calls get the same,
-    /// but numbers may be left out.
+    /// but numbers may be left out. A shelved spike is live again by the same write: what is loaded is swept.
     async fn next_epoch(&self, id: SpikeId) -> Result<Option<u64>, Error>;
-    /// Sets a mark; unknown spikes are left alone.
-    async fn mark_spike(&self, id: SpikeId, mark: Mark) -> Result<(), Error>;
+    /// Sets a mark where the stored spike has `seen`'s version and, to shelve it, `seen`'s epoch; whether it has the mark
+    /// now. So nobody closes a sale that an admin has just prolonged, or shelves one that was just loaded.
+    async fn mark_spike(&self, seen: &Spike, mark: Mark) -> Result<bool, Error>;
     /// Gives a free unit to the house: claim absent -> `#retire`, and `retired + 1` if `top - retired > stock`, in one
     /// transaction. A unit that is held is answered with its holder even where the target is met; an unknown spike has
     /// nothing to retire. The unit is one of 1..`top`.
@@ -197,9 +197,6 @@ pub struct Claim {
     pub holder: Holder,
 }
 
-/// A unit that a new order could not have.
-pub type Taken = Claim;
-
 /// What came of placing an order. Reasons are read in this order: the first that applies is the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Placement {
@@ -210,7 +207,7 @@ pub enum Placement {
     /// The buyer has another live order of this spike.
     BuyerHas(OrderId),
     /// These units are held by others; at least one.
-    UnitsTaken(Vec<Taken>),
+    UnitsTaken(Vec<Claim>),
 }
 
 /// What came of writing a rejected order.
@@ -262,7 +259,8 @@ pub trait Orders: Send + Sync {
     async fn orders(&self, ids: &[OrderId]) -> Result<Vec<Order>, Error>;
     /// The user's live order of the spike, read consistently from the claim on their place.
     async fn live_order(&self, spike_id: SpikeId, user_id: UserId) -> Result<Option<Order>, Error>;
-    /// The user's newest order of the spike, in whatever state. May lag behind writes by a moment.
+    /// The user's newest order of the spike, in whatever state. May lag behind writes by a moment, and may look no further
+    /// back than the user's newest thousand orders of all spikes.
     async fn newest_order(
         &self,
         spike_id: SpikeId,
@@ -296,7 +294,8 @@ pub trait Orders: Send + Sync {
     /// Orders that have a refund, newest first. May lag behind writes by a moment.
     async fn refunds_page(&self, cursor: Option<&str>, limit: u32) -> Result<Page<Order>, Error>;
     /// Orders with something to do by `now`: placed past `pay_by`, ended and unreleased. At most `limit`, oldest
-    /// first as far as known; may lag behind writes by a moment, so what is found is decided by the next write.
+    /// first as far as known; may lag behind writes by a moment, so what is found is decided by the next write. An order
+    /// that cannot be read is logged and left out, so that it holds up no other.
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Order>, Error>;
     /// The claims on the units `first..=last` of a spike, read consistently, ascending. What is absent is free.
     async fn claims(&self, spike_id: SpikeId, first: Unit, last: Unit)
@@ -316,14 +315,15 @@ pub struct DeadLetter {
     pub reason: String,
     /// When it came to rest.
     pub received_at: Timestamp,
-    /// When it was last sent again.
+    /// When it was last sent again, if it has not come back since.
     pub redriven_at: Option<Timestamp>,
 }
 
 /// Dead letters.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
-    /// Keeps a letter; one that is there already stays as it is.
+    /// Keeps a letter. One that is there already stays as it is; if it had been sent again, it has come back: it is no
+    /// longer noted as sent, and its reason is the new one.
     async fn add_dead_letter(&self, letter: &DeadLetter) -> Result<(), Error>;
     /// The letter.
     async fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, Error>;
@@ -333,6 +333,7 @@ pub trait DeadLetters: Send + Sync {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<DeadLetter>, Error>;
-    /// Notes that the letter was sent again; whether there is such a letter.
-    async fn mark_redriven(&self, id: &str, now: Timestamp) -> Result<bool, Error>;
+    /// Notes that the letter was sent again at `sent_at`; whether it did: not of an unknown letter, nor of one that has
+    /// come back after `sent_at`.
+    async fn mark_redriven(&self, id: &str, sent_at: Timestamp) -> Result<bool, Error>;
 }

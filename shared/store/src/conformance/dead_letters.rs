@@ -13,7 +13,7 @@ fn letter(ms: u64) -> DeadLetter {
     }
 }
 
-/// A letter that comes again stays as it was; that it was sent again is noted.
+/// A letter that comes twice stays as it was; that it was sent again is noted.
 pub async fn a_letter_is_kept_once(store: &dyn Store) {
     let letter = letter(1);
     assert_eq!(store.dead_letter(&letter.id).await.unwrap(), None);
@@ -24,14 +24,17 @@ pub async fn a_letter_is_kept_once(store: &dyn Store) {
         store.dead_letter(&letter.id).await.unwrap().as_ref(),
         Some(&letter)
     );
+    let again = DeadLetter {
+        received_at: later(2),
+        reason: "once more".into(),
+        ..letter.clone()
+    };
+    store.add_dead_letter(&again).await.unwrap();
+    assert_eq!(
+        store.dead_letter(&letter.id).await.unwrap().as_ref(),
+        Some(&letter)
+    );
     assert!(store.mark_redriven(&letter.id, later(2)).await.unwrap());
-    store
-        .add_dead_letter(&DeadLetter {
-            received_at: later(9),
-            ..letter.clone()
-        })
-        .await
-        .unwrap();
     let redriven = DeadLetter {
         redriven_at: Some(later(2)),
         ..letter.clone()
@@ -45,6 +48,34 @@ pub async fn a_letter_is_kept_once(store: &dyn Store) {
     };
     store.add_dead_letter(&empty).await.unwrap();
     assert_eq!(store.dead_letter(&empty.id).await.unwrap(), Some(empty));
+}
+
+/// A letter that was sent again and comes back is as undelivered as before, even where it comes back before the sending
+/// is noted.
+pub async fn a_letter_that_comes_back_is_undelivered(store: &dyn Store) {
+    let first = letter(1);
+    store.add_dead_letter(&first).await.unwrap();
+    assert!(store.mark_redriven(&first.id, later(2)).await.unwrap());
+    let back = DeadLetter {
+        received_at: later(9),
+        reason: "refused again".into(),
+        ..first.clone()
+    };
+    store.add_dead_letter(&back).await.unwrap();
+    let undelivered = DeadLetter {
+        reason: "refused again".into(),
+        ..first.clone()
+    };
+    assert_eq!(
+        store.dead_letter(&first.id).await.unwrap().as_ref(),
+        Some(&undelivered)
+    );
+    assert!(!store.mark_redriven(&first.id, later(8)).await.unwrap());
+    assert_eq!(
+        store.dead_letter(&first.id).await.unwrap(),
+        Some(undelivered)
+    );
+    assert!(store.mark_redriven(&first.id, later(9)).await.unwrap());
 }
 
 /// The latest letters come first, whatever the size of a page and of the letters.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::{Order, OrderId, order::Transition};
+use domain::{Order, OrderId, OrderState, RejectReason, order::Transition};
 
 use super::samples::{
     all_pages, eventually, must_end, must_place, order_id, placed, placed_by, spike, user_id,
@@ -47,6 +47,27 @@ pub async fn a_users_orders_are_listed_newest_first(store: &dyn Store) {
     );
     assert_eq!(store.newest_order(spike(1).id, user).await.unwrap(), None);
     assert_eq!(store.newest_order(sale.id, user_id()).await.unwrap(), None);
+}
+
+/// However many orders of other spikes the user has made since, up to a thousand.
+pub async fn a_spikes_newest_order_is_found_among_many(store: &dyn Store) {
+    let (user, sale, other_sale) = (user_id(), spike(9), spike(9));
+    let wanted = placed_by(user, &sale, &[1]);
+    must_place(store, &wanted).await;
+    for ms in 1..=200 {
+        let other = Order {
+            id: order_id(ms),
+            ..placed_by(user, &other_sale, &[2])
+        };
+        let rejected = Order {
+            state: OrderState::Rejected,
+            reason: Some(RejectReason::Limit),
+            ..other
+        };
+        store.reject(&rejected).await.unwrap();
+    }
+    let newest = async || store.newest_order(sale.id, user).await.unwrap();
+    eventually(newest, |newest| newest.as_ref() == Some(&wanted)).await;
 }
 
 /// Ids may repeat, be unknown and be many.
@@ -123,5 +144,4 @@ pub async fn what_is_no_cursor_is_refused(store: &dyn Store) {
         store.orders_page(user, None, u32::MAX).await.unwrap().items,
         []
     );
-    store.ping().await.unwrap();
 }

@@ -118,6 +118,86 @@ pub async fn an_admin_writes_only_over_what_they_have_seen(store: &dyn Store) {
     );
 }
 
+/// A pause needs nobody to stop retiring units, and undoes no retirement.
+pub async fn a_write_that_leaves_the_top_alone_is_not_starved(store: &dyn Store) {
+    let was = add(store, spike(5)).await;
+    let lowered = lowered(&was, 3);
+    assert!(store.replace_spike(&was, &lowered).await.unwrap());
+    let seen = read(store, was.id).await;
+    for unit in [1, 2] {
+        assert_eq!(
+            store.retire_unit(was.id, unit).await.unwrap(),
+            Retirement::Retired
+        );
+    }
+    let paused = Spike {
+        version: 3,
+        paused: true,
+        ..seen.clone()
+    };
+    assert!(store.replace_spike(&seen, &paused).await.unwrap());
+    let now = read(store, was.id).await;
+    assert_eq!(
+        now,
+        Spike {
+            retired: 2,
+            ..paused
+        }
+    );
+    assert_eq!(
+        store.retire_unit(was.id, 3).await.unwrap(),
+        Retirement::TargetMet
+    );
+    let mut raised = Spike {
+        version: 4,
+        top: 6,
+        ..now.clone()
+    };
+    raised.settings.stock = 6;
+    let stale = Spike { retired: 1, ..now };
+    assert!(!store.replace_spike(&stale, &raised).await.unwrap());
+}
+
+/// Nobody closes a sale that was changed meanwhile, shelves one that was loaded meanwhile, or changes a closed one.
+pub async fn only_what_was_seen_is_marked(store: &dyn Store) {
+    let was = add(store, spike(5)).await;
+    let prolonged = Spike {
+        version: 2,
+        ..was.clone()
+    };
+    assert!(store.replace_spike(&was, &prolonged).await.unwrap());
+    assert!(!store.mark_spike(&was, Mark::Closed).await.unwrap());
+    assert_eq!(read(store, was.id).await, prolonged);
+    for _ in 0..2 {
+        assert!(store.mark_spike(&prolonged, Mark::Closed).await.unwrap());
+    }
+    let late = Spike {
+        version: 3,
+        ..prolonged.clone()
+    };
+    assert!(!store.replace_spike(&prolonged, &late).await.unwrap());
+
+    let closed = read(store, was.id).await;
+    assert_eq!(store.next_epoch(was.id).await.unwrap(), Some(1));
+    assert!(!store.mark_spike(&closed, Mark::Shelved).await.unwrap());
+    let loaded = read(store, was.id).await;
+    assert_eq!((loaded.closed, loaded.shelved), (true, false));
+    assert!(store.mark_spike(&loaded, Mark::Shelved).await.unwrap());
+}
+
+/// What is loaded is live, so that it is swept and shelved again.
+pub async fn a_load_brings_a_shelved_spike_back(store: &dyn Store) {
+    let spike = add(store, spike(5)).await;
+    assert!(store.mark_spike(&spike, Mark::Closed).await.unwrap());
+    assert!(store.mark_spike(&spike, Mark::Shelved).await.unwrap());
+    assert!(read(store, spike.id).await.shelved);
+    assert_eq!(store.next_epoch(spike.id).await.unwrap(), Some(1));
+    let live = read(store, spike.id).await;
+    assert_eq!((live.closed, live.shelved), (true, false));
+    let listed = async || store.live_spikes().await.unwrap();
+    eventually(listed, |live| live.iter().any(|one| one.id == spike.id)).await;
+}
+
 /// A spike that was changed meanwhile stays.
 pub async fn a_spike_is_deleted_only_as_it_was_seen(store: &dyn Store) {
     let spike = add(store, spike(5)).await;
@@ -137,10 +217,10 @@ pub async fn epochs_count_up(store: &dyn Store) {
         .collect();
     epochs.sort_unstable();
     assert_eq!(epochs, (1..=20).collect::<Vec<_>>());
-    let unknown = super::samples::spike(1).id;
-    assert_eq!(store.next_epoch(unknown).await.unwrap(), None);
-    store.mark_spike(unknown, Mark::Closed).await.unwrap();
-    assert_eq!(store.spike(unknown).await.unwrap(), None);
+    let unknown = super::samples::spike(1);
+    assert_eq!(store.next_epoch(unknown.id).await.unwrap(), None);
+    assert!(!store.mark_spike(&unknown, Mark::Closed).await.unwrap());
+    assert_eq!(store.spike(unknown.id).await.unwrap(), None);
 }
 
 /// Live spikes come by their end, then shelved ones by theirs; a mark does not raise the version.
@@ -154,8 +234,8 @@ pub async fn spikes_are_listed_live_ones_first(store: &dyn Store) {
     for spike in &mut expected {
         if spike.settings.ends_at <= now() + Duration::from_hours(6) {
             (spike.closed, spike.shelved) = (true, true);
-            store.mark_spike(spike.id, Mark::Closed).await.unwrap();
-            store.mark_spike(spike.id, Mark::Shelved).await.unwrap();
+            store.mark_spike(spike, Mark::Closed).await.unwrap();
+            store.mark_spike(spike, Mark::Shelved).await.unwrap();
         }
     }
     expected.sort_by_key(|spike| (spike.shelved, spike.settings.ends_at));

@@ -1,4 +1,5 @@
-//! Dead letters. Their listing carries keys only, because bodies are long; the letters of a page are read by key.
+//! Dead letters. `came_at` is when a letter last arrived: one that is sent again and comes back meanwhile is not noted as
+//! sent. Their listing carries keys only, because bodies are long; the letters of a page are read by key.
 
 use async_trait::async_trait;
 use domain::Timestamp;
@@ -18,6 +19,7 @@ fn write(letter: &DeadLetter) -> Item {
         ("body", text(&letter.body)),
         ("reason", text(&letter.reason)),
         ("received_at", time(letter.received_at)),
+        ("came_at", time(letter.received_at)),
         ("redriven_at", optional(letter.redriven_at.map(time))),
         ("shelf", text("letters")),
     ])
@@ -47,7 +49,29 @@ fn after(cursor: &str) -> Result<After, Error> {
 #[async_trait]
 impl DeadLetters for DynamoStore {
     async fn add_dead_letter(&self, letter: &DeadLetter) -> Result<(), Error> {
-        self.put(DEAD_LETTERS, write(letter)).await.map(drop)
+        let Some(there) = self.put(DEAD_LETTERS, write(letter)).await? else {
+            return Ok(());
+        };
+        let came_at = (":came_at", time(letter.received_at));
+        let (update, values) = match read(&there)?.redriven_at {
+            None => ("SET #came_at = :came_at", vec![came_at]),
+            Some(_) => (
+                "SET #came_at = :came_at, #redriven_at = :not, #reason = :reason",
+                vec![
+                    came_at,
+                    (":not", optional(None)),
+                    (":reason", text(&letter.reason)),
+                ],
+            ),
+        };
+        let change = Change {
+            table: DEAD_LETTERS,
+            id: letter.id.clone(),
+            update,
+            only_if: "attribute_exists(#id)",
+            values,
+        };
+        self.change(change).await.map(drop)
     }
 
     async fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, Error> {
@@ -95,13 +119,13 @@ impl DeadLetters for DynamoStore {
         })
     }
 
-    async fn mark_redriven(&self, id: &str, now: Timestamp) -> Result<bool, Error> {
+    async fn mark_redriven(&self, id: &str, sent_at: Timestamp) -> Result<bool, Error> {
         let change = Change {
             table: DEAD_LETTERS,
             id: id.to_owned(),
-            update: "SET #redriven_at = :now",
-            only_if: "attribute_exists(#id)",
-            values: vec![(":now", time(now))],
+            update: "SET #redriven_at = :sent_at",
+            only_if: "attribute_exists(#id) AND (attribute_not_exists(#came_at) OR #came_at <= :sent_at)",
+            values: vec![(":sent_at", time(sent_at))],
         };
         Ok(matches!(self.change(change).await?, Changed::Done(_)))
     }

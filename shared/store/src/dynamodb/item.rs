@@ -74,6 +74,20 @@ pub(super) struct Row {
     item: Item,
 }
 
+/// Those of the rows that can be read. The others are logged: whoever works through a listing goes on without them.
+pub(super) fn readable<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, Error>) -> Vec<T> {
+    rows.iter()
+        .filter_map(|row| {
+            read(row)
+                .inspect_err(|error| {
+                    let id = row.text("id").unwrap_or_default();
+                    tracing::error!(row.table = row.table, row.id = id, %error, "unreadable, and left out");
+                })
+                .ok()
+        })
+        .collect()
+}
+
 impl Row {
     pub(super) fn new(table: &'static str, item: Item) -> Self {
         Self { table, item }

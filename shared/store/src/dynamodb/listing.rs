@@ -31,9 +31,10 @@ pub(super) struct Listing {
     pub(super) descending: bool,
     /// Where to stop: the sort attribute is at most this.
     pub(super) at_most: Option<AttributeValue>,
-    /// What entries must have besides: an attribute and its value.
-    pub(super) filter: Option<(&'static str, AttributeValue)>,
 }
+
+/// What entries must have besides: an attribute and its value.
+type Filter = (&'static str, AttributeValue);
 
 impl Listing {
     /// The whole of the partition, ascending.
@@ -49,7 +50,6 @@ impl Listing {
             sort,
             descending: false,
             at_most: None,
-            filter: None,
         }
     }
 
@@ -125,7 +125,7 @@ impl DynamoStore {
         let mut rows = Vec::new();
         loop {
             let left = most - rows.len();
-            let (items, last) = self.query(listing, start, left).await?;
+            let (items, last) = self.query(listing, None, start, left).await?;
             rows.extend(
                 items
                     .into_iter()
@@ -139,9 +139,24 @@ impl DynamoStore {
         }
     }
 
+    /// Of the first `looked_at` entries those that pass the filter; one request, so that it is bounded.
+    pub(super) async fn list_page(
+        &self,
+        listing: &Listing,
+        filter: Filter,
+        looked_at: u16,
+    ) -> Result<Vec<Row>, Error> {
+        let query = self.query(listing, Some(&filter), None, looked_at.into());
+        let (items, _) = query.await?;
+        let rows = items.into_iter().map(|item| Row::new(listing.table, item));
+        Ok(rows.collect())
+    }
+
+    /// Looks at `most` entries at most, and answers with those that pass the filter.
     async fn query(
         &self,
         listing: &Listing,
+        filter: Option<&Filter>,
         start: Option<Item>,
         most: usize,
     ) -> Result<(Vec<Item>, Option<Item>), Error> {
@@ -150,10 +165,7 @@ impl DynamoStore {
             None => format!("#{partition} = :partition"),
             Some(_) => format!("#{partition} = :partition AND #{sort} <= :at_most"),
         };
-        let filter = listing
-            .filter
-            .as_ref()
-            .map(|(name, _)| format!("#{name} = :filter"));
+        let passes = filter.map(|(name, _)| format!("#{name} = :filter"));
         let mut query = self
             .client
             .query()
@@ -163,18 +175,14 @@ impl DynamoStore {
             .set_exclusive_start_key(start)
             .set_expression_attribute_names(Some(names(&[
                 &condition,
-                filter.as_deref().unwrap_or_default(),
+                passes.as_deref().unwrap_or_default(),
             ])))
             .expression_attribute_values(":partition", listing.partition.1.clone())
-            .key_condition_expression(condition);
-        // A limit counts what is read before the filter: with one it would only cut the reading into small pieces.
-        match (&listing.filter, filter) {
-            (Some((_, value)), Some(filter)) => {
-                query = query
-                    .filter_expression(filter)
-                    .expression_attribute_values(":filter", value.clone());
-            }
-            _ => query = query.limit(i32::try_from(most).unwrap_or(i32::MAX)),
+            .key_condition_expression(condition)
+            .set_filter_expression(passes)
+            .limit(i32::try_from(most).unwrap_or(i32::MAX));
+        if let Some((_, value)) = filter {
+            query = query.expression_attribute_values(":filter", value.clone());
         }
         if let Some(at_most) = &listing.at_most {
             query = query.expression_attribute_values(":at_most", at_most.clone());

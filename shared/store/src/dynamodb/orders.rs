@@ -9,13 +9,15 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
     DynamoStore, claims,
-    item::{Item, Row, flag, item, json, number, optional, text, time},
+    item::{Item, Row, flag, item, json, number, optional, readable, text, time},
     listing::{After, Listing, cut, page_size, part, parts},
     request::{Change, Changed},
     tables::{CLAIMS, ORDERS, SHARDS},
 };
 use crate::{Claim, Error, Orders, Page, Placement, Refunded, Rejection, Transitioned};
 
+/// How many of a user's newest orders are searched for one of a spike.
+const LOOK_BACK: u16 = 1000;
 /// How often a place is looked up whose order ends while it is being read.
 const LOOKS: usize = 5;
 
@@ -127,15 +129,12 @@ impl DynamoStore {
 
     async fn due_in(&self, shard: u8, now: Timestamp, most: usize) -> Result<Vec<Order>, Error> {
         let shard = Listing::of((ORDERS, "due"), ("due_shard", number(shard)), "due_at");
-        self.list_orders(
-            &Listing {
-                at_most: Some(time(now)),
-                ..shard
-            },
-            None,
-            most,
-        )
-        .await
+        let until_now = Listing {
+            at_most: Some(time(now)),
+            ..shard
+        };
+        let rows = self.list(&until_now, None, most).await?;
+        Ok(readable(&rows, read))
     }
 }
 
@@ -192,11 +191,12 @@ impl Orders for DynamoStore {
         spike_id: SpikeId,
         user_id: UserId,
     ) -> Result<Option<Order>, Error> {
-        let listing = Listing {
-            filter: Some(("spike_id", text(spike_id))),
-            ..by_user(user_id)
-        };
-        Ok(self.list_orders(&listing, None, 1).await?.pop())
+        // One page, however long the user's history is: its newest order of the spike, if it is on it.
+        let is_of_spike = ("spike_id", text(spike_id));
+        let newest = self
+            .list_page(&by_user(user_id), is_of_spike, LOOK_BACK)
+            .await?;
+        newest.first().map(read).transpose()
     }
 
     async fn orders_page(

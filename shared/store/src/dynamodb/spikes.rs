@@ -12,12 +12,19 @@ use super::{
     DynamoStore,
     call::{Reason, all_decided},
     claims::{self, read_holder},
-    item::{Item, Row, flag, item, json, number, text, time},
+    item::{Item, Row, flag, item, json, number, readable, text, time},
     listing::{After, Listing, cut, page_size, part, parts},
     request::{Change, Changed, put_if_absent},
     tables::{CLAIMS, SPIKES},
 };
 use crate::{Error, Mark, Page, Retirement, Spikes};
+
+/// What an admin decides, where `top` stays.
+const SETTLED: &str = "SET #version = :version, #settings = :settings, #stock = :stock, #ends_at = :ends_at, \
+                       #paused = :paused";
+/// What an admin decides, with a higher `top`.
+const RAISED: &str = "SET #version = :version, #settings = :settings, #stock = :stock, #ends_at = :ends_at, \
+                      #paused = :paused, #top = :top, #live = :live";
 
 /// The shelves of the index: live spikes, and those that are dropped from Redis.
 const SHELVES: [&str; 2] = ["live", "past"];
@@ -78,9 +85,10 @@ fn change(
     }
 }
 
-/// The same spike but for what only the sweeper writes.
+/// The same spike but for what others write: the sweeper's marks, loads and retirements.
 fn same_but_for_marks(a: &Spike, b: &Spike) -> bool {
     let marks = Spike {
+        retired: a.retired,
         epoch: a.epoch,
         closed: a.closed,
         shelved: a.shelved,
@@ -95,17 +103,13 @@ impl DynamoStore {
         number: usize,
         after: Option<After>,
         most: usize,
-    ) -> Result<Vec<Spike>, Error> {
+    ) -> Result<Vec<Row>, Error> {
         let listing = Listing::of(
             (SPIKES, "shelf"),
             ("shelf", text(SHELVES[number])),
             "ends_at",
         );
-        self.list(&listing, after, most)
-            .await?
-            .iter()
-            .map(read)
-            .collect()
+        self.list(&listing, after, most).await
     }
 }
 
@@ -123,7 +127,8 @@ impl Spikes for DynamoStore {
     }
 
     async fn live_spikes(&self) -> Result<Vec<Spike>, Error> {
-        self.shelf(0, None, usize::MAX).await
+        let rows = self.shelf(0, None, usize::MAX).await?;
+        Ok(readable(&rows, read))
     }
 
     async fn spikes_page(&self, cursor: Option<&str>, limit: u32) -> Result<Page<Spike>, Error> {
@@ -145,10 +150,12 @@ impl Spikes for DynamoStore {
         let size = page_size(limit);
         let mut spikes = Vec::new();
         for number in first..SHELVES.len() {
-            spikes.extend(
-                self.shelf(number, after.take(), size + 1 - spikes.len())
-                    .await?,
-            );
+            let rows = self
+                .shelf(number, after.take(), size + 1 - spikes.len())
+                .await?;
+            for row in &rows {
+                spikes.push(read(row)?);
+            }
             if spikes.len() > size {
                 break;
             }
@@ -164,26 +171,30 @@ impl Spikes for DynamoStore {
     }
 
     async fn replace_spike(&self, was: &Spike, now: &Spike) -> Result<bool, Error> {
-        let change = change(
-            was.id,
-            "SET #version = :version, #settings = :settings, #stock = :stock, #ends_at = :ends_at, #paused = :paused, \
-             #top = :top, #retired = :retired, #live = :live",
-            "#version = :was_version AND #top = :was_top AND #retired = :was_retired",
-            vec![
-                (":was_version", number(was.version)),
+        let mut values = vec![
+            (":was_version", number(was.version)),
+            (":was_closed", flag(was.closed)),
+            (":version", number(now.version)),
+            (":settings", json(SPIKES, "settings", &now.settings)?),
+            (":stock", number(now.settings.stock)),
+            (":ends_at", time(now.settings.ends_at)),
+            (":paused", flag(now.paused)),
+        ];
+        let (update, only_if) = if now.top == was.top {
+            (SETTLED, "#version = :was_version AND #closed = :was_closed")
+        } else {
+            values.extend([
                 (":was_top", number(was.top)),
                 (":was_retired", number(was.retired)),
-                (":version", number(now.version)),
-                (":settings", json(SPIKES, "settings", &now.settings)?),
-                (":stock", number(now.settings.stock)),
-                (":ends_at", time(now.settings.ends_at)),
-                (":paused", flag(now.paused)),
                 (":top", number(now.top)),
-                (":retired", number(now.retired)),
-                (":live", number(now.live_units())),
-            ],
-        );
-        match self.change(change).await? {
+                (":live", number(now.top.saturating_sub(was.retired))),
+            ]);
+            (
+                RAISED,
+                "#version = :was_version AND #closed = :was_closed AND #top = :was_top AND #retired = :was_retired",
+            )
+        };
+        match self.change(change(was.id, update, only_if, values)).await? {
             Changed::Done(_) => Ok(true),
             Changed::Refused {
                 found: Some(row),
@@ -206,9 +217,9 @@ impl Spikes for DynamoStore {
     async fn next_epoch(&self, id: SpikeId) -> Result<Option<u64>, Error> {
         let change = change(
             id,
-            "ADD #epoch :one",
+            "SET #shelf = :live ADD #epoch :one",
             "attribute_exists(#id)",
-            vec![(":one", number(1))],
+            vec![(":one", number(1)), (":live", text(SHELVES[0]))],
         );
         match self.change(change).await? {
             Changed::Done(row) => row.number("epoch").map(Some),
@@ -216,13 +227,27 @@ impl Spikes for DynamoStore {
         }
     }
 
-    async fn mark_spike(&self, id: SpikeId, mark: Mark) -> Result<(), Error> {
-        let (update, value) = match mark {
-            Mark::Closed => ("SET #closed = :mark", flag(true)),
-            Mark::Shelved => ("SET #shelf = :mark", text(SHELVES[1])),
+    async fn mark_spike(&self, seen: &Spike, mark: Mark) -> Result<bool, Error> {
+        let version = (":version", number(seen.version));
+        let change = match mark {
+            Mark::Closed => change(
+                seen.id,
+                "SET #closed = :mark",
+                "#version = :version",
+                vec![version, (":mark", flag(true))],
+            ),
+            Mark::Shelved => change(
+                seen.id,
+                "SET #shelf = :mark",
+                "#version = :version AND #epoch = :epoch",
+                vec![
+                    version,
+                    (":epoch", number(seen.epoch)),
+                    (":mark", text(SHELVES[1])),
+                ],
+            ),
         };
-        let change = change(id, update, "attribute_exists(#id)", vec![(":mark", value)]);
-        self.change(change).await.map(drop)
+        Ok(matches!(self.change(change).await?, Changed::Done(_)))
     }
 
     async fn retire_unit(&self, id: SpikeId, unit: Unit) -> Result<Retirement, Error> {

@@ -6,8 +6,14 @@ mod faults;
 mod lost_answers;
 mod saboteur;
 
+use domain::{Order, OrderState, RejectReason};
+use futures::{StreamExt, stream};
+
 use super::DynamoStore;
-use crate::{ConnectError, Error, Store};
+use crate::{
+    ConnectError, Error, Orders, Spikes,
+    conformance::samples::{order_id, placed_by, spike, user_id},
+};
 
 crate::conformance::promises!(crate::testing::dynamo_store);
 
@@ -39,7 +45,6 @@ async fn an_engine_that_is_away_makes_everything_unavailable() {
     let url = format!("dynamodb+http://{}", listener.local_addr().unwrap());
     drop(listener);
     let store = crate::connect(&url.parse().unwrap()).await.unwrap();
-    assert!(matches!(store.ping().await, Err(Error::Unavailable(_))));
     assert!(matches!(
         store.live_spikes().await,
         Err(Error::Unavailable(_))
@@ -60,5 +65,26 @@ async fn tables_are_created_by_any_number_at_once() {
     let (store, _guard) = crate::testing::dynamo_store().await;
     let created = futures::future::join_all((0..5).map(|_| store.create_tables())).await;
     assert!(created.into_iter().all(|created| created.is_ok()));
-    store.ping().await.unwrap();
+    store.live_spikes().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_history_without_end_is_not_searched_to_its_end() {
+    let (store, _guard) = crate::testing::dynamo_store().await;
+    let (user, sale, other_sale) = (user_id(), spike(9), spike(9));
+    let reject = |spike: &domain::Spike, ms| Order {
+        id: order_id(ms),
+        state: OrderState::Rejected,
+        reason: Some(RejectReason::Limit),
+        ..placed_by(user, spike, &[1])
+    };
+    store.reject(&reject(&sale, 0)).await.unwrap();
+    let others: Vec<Order> = (1..=1000).map(|ms| reject(&other_sale, ms)).collect();
+    let writes = stream::iter(&others[..999]).map(|order| store.reject(order));
+    let written: Vec<_> = writes.buffer_unordered(16).collect().await;
+    assert!(written.iter().all(Result::is_ok));
+    let newest = async || store.newest_order(sale.id, user).await.unwrap();
+    assert!(newest().await.is_some(), "the thousandth");
+    store.reject(&others[999]).await.unwrap();
+    assert_eq!(newest().await, None, "one further");
 }

@@ -137,6 +137,27 @@ async fn a_spike_that_cannot_be_read_is_named() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_holds_up_no_sweep() {
+    let (store, _guard) = crate::testing::dynamo_store().await;
+    let (bad, good) = (spike(9), spike(9));
+    for sale in [&bad, &good] {
+        store.add_spike(sale).await.unwrap();
+    }
+    set(&store, "spikes", &bad.id.to_string(), "version", None).await;
+    assert_eq!(
+        store.live_spikes().await.unwrap(),
+        std::slice::from_ref(&good)
+    );
+    let (lost, kept) = (placed(&good, &[1]), placed(&good, &[2]));
+    for order in [&lost, &kept] {
+        must_place(&store, order).await;
+    }
+    set(&store, "orders", &lost.id.to_string(), "user_id", None).await;
+    let due = store.due(kept.pay_by, 9).await.unwrap();
+    assert_eq!(due, [kept]);
+}
+
+#[tokio::test]
 async fn an_account_a_session_and_a_letter_that_cannot_be_read_are_named() {
     let (store, _guard) = crate::testing::dynamo_store().await;
     for attribute in [

@@ -134,7 +134,7 @@ async fn writes_of_admins_that_went_unheard_are_theirs() {
         ..was.clone()
     };
     assert!(!engine.store.replace_spike(&was, &rival).await.unwrap());
-    engine.store.mark_spike(was.id, Mark::Closed).await.unwrap();
+    assert!(engine.store.mark_spike(&now, Mark::Closed).await.unwrap());
 
     let first = user();
     assert_eq!(
