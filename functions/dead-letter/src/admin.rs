@@ -44,7 +44,7 @@ pub struct DeadLetterView {
     pub reason: String,
     /// When it came to rest for the first time.
     pub received_at: Timestamp,
-    /// When it was last sent again.
+    /// When it was last sent again; null if it has come back since.
     pub redriven_at: Option<Timestamp>,
 }
 
@@ -112,7 +112,8 @@ pub(crate) async fn list(
 
 /// Sends a dead letter's event again.
 ///
-/// The letter stays in the list, with the time of its sending. Sending it twice is harmless: an order is written once.
+/// The letter stays in the list, with the time of its sending, which goes again if the letter comes back. Sending it twice
+/// is harmless: an order is written once.
 #[utoipa::path(
     post, path = "/admin/dead-letters/{id}/redrive", tag = "admin", operation_id = "redrive_dead_letter",
     params(("id" = String, Path, description = "The letter's id.")), security(("bearer" = [])),
@@ -125,10 +126,11 @@ pub(crate) async fn redrive(
 ) -> Result<(StatusCode, Json<Redriven>), Error> {
     let letter = app.store.dead_letter(&id).await?.ok_or(Error::Unknown)?;
     let event = envelope::read_structured(letter.body.as_bytes()).map_err(Error::NotAnEvent)?;
+    // Before it is sent: should it come back at once, it has come back since.
+    let redriven_at = (app.clock)();
     for answer in app.sink.send(std::slice::from_ref(&event)).await {
         answer.map_err(Error::Send)?;
     }
-    let redriven_at = (app.clock)();
     app.store.mark_redriven(&id, redriven_at).await?;
     let order_id = event.order_id;
     Ok((

@@ -113,8 +113,18 @@ async fn fault_07_an_event_is_kept_once_listed_and_sent_again() {
         body,
         json!({"id": id, "order_id": event.order_id, "redriven_at": NOW})
     );
-    assert_eq!(rig.sink.take(), [event]);
+    assert_eq!(rig.sink.take(), std::slice::from_ref(&event));
     assert_eq!(rig.letters().await[0]["redriven_at"], json!(NOW));
+
+    let headers = [STRUCTURED, ("x-spike-reason", "refused again")];
+    rig.keep(&headers, envelope::write(&event)).await;
+    let back = rig.letters().await;
+    assert_eq!(back.len(), 1);
+    assert_eq!(
+        (&back[0]["reason"], &back[0]["redriven_at"]),
+        (&json!("refused again"), &Value::Null),
+        "it is undelivered again"
+    );
 }
 
 #[tokio::test]
