@@ -10,9 +10,14 @@ local next, top, units = tonumber(sale[1]), tonumber(sale[2]), {}
 for unit = tonumber(ARGV[1]), tonumber(ARGV[2]) do units[#units + 1] = unit end
 if #units == 0 then return units end
 
-local holders, free = call('HMGET', KEYS[2], unpack(units)), call('SMISMEMBER', KEYS[3], unpack(units))
+-- One question per unit that nobody holds: SMISMEMBER would ask for all at once, and needs Redis 6.2.
+local holders = call('HMGET', KEYS[2], unpack(units))
 for i, unit in ipairs(units) do
-  local on_offer = free[i] == 1 or unit > next and unit <= top
-  units[i] = holders[i] or on_offer and '+' or ''
+  local state = holders[i]
+  if not state then
+    local on_offer = unit > next and unit <= top or call('SISMEMBER', KEYS[3], unit) == 1
+    state = on_offer and '+' or ''
+  end
+  units[i] = state
 end
 return units
