@@ -61,15 +61,15 @@ impl Sales {
 
     /// How many units the spike has, as it was at most 10 s ago.
     pub(crate) async fn units(&self, spike_id: SpikeId, limits: &Limits) -> Result<u32, Miss> {
-        if self.catalog.is_unknown(spike_id) {
-            return Err(Miss::Unknown);
-        }
         self.units
             .get(&spike_id, self.look_up(spike_id, limits))
             .await
     }
 
     async fn look_up(&self, spike_id: SpikeId, limits: &Limits) -> Result<u32, Miss> {
+        if self.catalog.is_unknown(spike_id) {
+            return Err(Miss::Unknown);
+        }
         if self.seen.get(&spike_id).is_none() && !limits.admits_lookup() {
             return Err(Miss::Busy);
         }

@@ -1,6 +1,7 @@
 //! B3: the race, against `local` and against a bare server that is asked the same.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use axum::{
     Router,
     response::{IntoResponse, Response},
@@ -23,7 +24,7 @@ use race::{
     progress::Progress,
     users::Buyer,
 };
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     bare,
@@ -40,11 +41,11 @@ const BEARER_BYTES: usize = 700;
 
 /// B3.
 pub(crate) async fn race() -> anyhow::Result<Vec<Finding>> {
-    let (local, _folder) = local::testing::start().await?;
+    let shop = Shop::open().await?;
     let options = race::Options {
-        base_url: local.base_url.clone(),
-        admin: format!("{}:{}", local.admin.username, local.admin.password),
-        signing_key: Some(local.signing_key_file.clone()),
+        base_url: shop.base_url.clone(),
+        admin: shop.admin.clone(),
+        signing_key: Some(shop.signing_key_file.clone()),
         tokens: None,
         buyers: BUYERS,
         units: UNITS,
@@ -71,7 +72,7 @@ pub(crate) async fn race() -> anyhow::Result<Vec<Finding>> {
         },
     )
     .await?;
-    local.stop().await?;
+    shop.close().await?;
     let details = format!("{:.0} ms over {:.0} ms", compared.b, compared.a);
     let latency = Finding::new(
         "B3 p99 of the order over a bare server's",
@@ -86,6 +87,53 @@ pub(crate) async fn race() -> anyhow::Result<Vec<Finding>> {
         "as their buyers see it, who ask once a second".to_owned(),
     );
     Ok(vec![latency.noisy(compared.noisy), durable])
+}
+
+/// All of `local`, with the rates that are shipped, on a runtime of its own as the bare server is.
+struct Shop {
+    base_url: String,
+    admin: String,
+    signing_key_file: PathBuf,
+    stop: oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Shop {
+    async fn open() -> anyhow::Result<Self> {
+        let (ready, opened) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let ended = tokio::task::spawn_blocking(move || {
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            let runtime = runtime.thread_name("shipped").enable_all().build()?;
+            runtime.block_on(async move {
+                let folder = tempfile::tempdir()?;
+                let options = local::Options {
+                    rates: spike::Rates::default(),
+                    ..local::testing::options(folder.path())
+                };
+                let local = local::Local::start(&options).await?;
+                let admin = format!("{}:{}", local.admin.username, local.admin.password);
+                let key = local.signing_key_file.clone();
+                let _ = ready.send((local.base_url.clone(), admin, key));
+                // An error is the sender's end, which is the signal too.
+                let _ = stopped.await;
+                local.stop().await
+            })
+        });
+        let (base_url, admin, signing_key_file) = opened.await.context("`local` did not start")?;
+        Ok(Self {
+            base_url,
+            admin,
+            signing_key_file,
+            stop,
+            ended,
+        })
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        let _ = self.stop.send(());
+        self.ended.await?
+    }
 }
 
 /// The same buyers at a server that knows every answer. Its p99 of the order in milliseconds.

@@ -58,6 +58,13 @@ impl Parts {
         let data = Data::open(folder.path())?;
         let (redis, engine) = tokio::try_join!(Redis::start(&data), Engine::start(&data, 0))?;
         let stock = Stock::connect(&redis.url()?, runtime::clock::system()).await?;
+        // Redis would rewrite its file in the midst of one side's measurement, and not of the other's.
+        let client = redis::Client::open(redis.url()?.as_str().replacen("redis+unix", "unix", 1))?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        let () = redis::cmd("CONFIG")
+            .arg(&["SET", "auto-aof-rewrite-percentage", "0"])
+            .query_async(&mut connection)
+            .await?;
         Ok(Self {
             stock,
             redis,

@@ -18,7 +18,7 @@ use crate::{Local, Options};
 /// How long a process may take to end after SIGTERM.
 const ENDS_WITHIN: Duration = Duration::from_secs(40);
 
-/// Options for a data directory: a free port, and the rates that are shipped.
+/// Options for a data directory: a free port, and no bound on how many buyers are let through at once.
 #[must_use]
 pub fn options(data: &Path) -> Options {
     Options {

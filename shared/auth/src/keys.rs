@@ -119,13 +119,7 @@ impl SigningKey {
         let der = read_pem(pem, PRIVATE_LABEL).ok_or(KeyError::NotPem)?;
         let pair = KeyPair::from_pkcs8(&der).map_err(|_| KeyError::Rejected)?;
         let jwk = jwk(&pair);
-        let header = Header {
-            typ: Some(TYPE.into()),
-            kid: Some(jwk.kid.clone()),
-            ..Header::new(Algorithm::RS256)
-        };
-        let header = serde_json::to_vec(&header).map_err(|_| KeyError::Library)?;
-        let header = URL_SAFE_NO_PAD.encode(header);
+        let header = encoded_header(&jwk.kid)?;
         Ok(Self {
             pair,
             jwk,
@@ -192,6 +186,17 @@ impl SigningKey {
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         Ok(token)
     }
+}
+
+/// The first part of every token that the key `kid` has signed.
+pub(crate) fn encoded_header(kid: &str) -> Result<String, KeyError> {
+    let header = Header {
+        typ: Some(TYPE.to_owned()),
+        kid: Some(kid.to_owned()),
+        ..Header::new(Algorithm::RS256)
+    };
+    let header = serde_json::to_vec(&header).map_err(|_| KeyError::Library)?;
+    Ok(URL_SAFE_NO_PAD.encode(header))
 }
 
 fn jwk(pair: &KeyPair) -> Jwk {
