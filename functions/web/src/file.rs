@@ -7,9 +7,11 @@ use axum::{
     http::{HeaderMap, HeaderValue, Response, StatusCode, header},
 };
 
-/// A page may load from here and nowhere else, run nothing that stands in the page itself, and be framed by nobody.
+/// A page may load from here and nowhere else, run nothing that stands in the page itself, make no HTML of text, and be
+/// framed by nobody.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// For a minute nobody asks again; after that the `ETag` spares the bytes.
 const CACHE_CONTROL: &str = "public, max-age=60";
