@@ -1,294 +1,303 @@
 // The buyers' page: everything that it does is a call of the public API.
-// Text from the server is only ever set as text, never as HTML.
 
-const SESSION = "spike.session";
-const TRIES = 8;
+import { ask, jitter, learnTime, serverNow, sleep } from "./api.js";
+import { SessionOver, call, changes, logIn, logOut, register, session } from "./session.js";
+import { hide, setText, showOrders, showSpikes } from "./view.js";
+
+const SPIKES_EVERY_MS = 2_000;
+const ORDERS_SOON_MS = 5_000;
+const ORDERS_EVERY_MS = 30_000;
+// For so long an order may be on its way after the last sign of it.
+const EXPECT_MS = 120_000;
+const EXPECTED_UNTIL = "spike.expected-until";
+// Room for the error of what we take for the server's time.
+const CLOCK_ERROR_MS = 100;
+const LOOKS = 60;
 
 const byId = (id) => document.getElementById(id);
-const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
 
-let session = JSON.parse(sessionStorage.getItem(SESSION) ?? "null");
-let clockAheadMs = 0;
-let spikes = [];
-
-class ProblemError extends Error {
-  constructor(problem, response) {
-    super(problem.detail ?? problem.title ?? `The server answered ${response.status}.`);
-    this.code = problem.code;
-    this.status = response.status;
-    this.location = response.headers.get("Location");
-  }
-}
+let spikes = null; // Not known yet.
+let orders = null; // Neither.
+let moreOrders = false;
+let pages = 1;
+let ordersAskedAt = 0;
+let ordersTurn = 0;
+let shownName;
+let waitingForStart = 0;
+const titles = new Map();
 
 function notice(text) {
   byId("notice").textContent = text;
 }
 
-function keep(next) {
-  session = next;
-  if (next) sessionStorage.setItem(SESSION, JSON.stringify(next));
-  else sessionStorage.removeItem(SESSION);
-  showAccount();
-}
-
-// One request. The answer's body, and where it says to look next.
-async function once(method, path, body) {
-  const headers = {};
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (session?.access) headers.Authorization = `Bearer ${session.access}`;
-  const response = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
-  const json = (response.headers.get("Content-Type") ?? "").includes("json");
-  const answer = json ? await response.json() : {};
-  const retryAfter = Number(response.headers.get("Retry-After") ?? 0);
-  return { response, answer, retryAfter, location: response.headers.get("Location") };
-}
-
-// A request that is repeated while the server says "later", with jitter, and once with a new access token.
-async function call(method, path, body) {
-  let refreshed = false;
-  for (let tries = 1; ; tries += 1) {
-    let result;
-    try {
-      result = await once(method, path, body);
-    } catch (error) {
-      if (tries >= TRIES) throw error;
-      await sleep(500 + Math.random() * 500);
-      continue;
-    }
-    const { response, answer, retryAfter } = result;
-    if (response.ok) return result;
-    if (response.status === 401 && session && !refreshed) {
-      refreshed = true;
-      await refresh();
-      continue;
-    }
-    const later = [425, 429, 503].includes(response.status);
-    if (!later || tries >= TRIES) throw new ProblemError(answer, response);
-    notice(`${answer.title ?? "Please wait"} - trying again.`);
-    await sleep(Math.max(retryAfter, 1) * 1000 * (1 + Math.random() * 0.2));
-  }
-}
-
-async function refresh() {
-  const old = session;
-  session = { ...old, access: null };
-  const { response, answer } = await once("POST", "/users/refresh", { refresh_token: old.refresh });
-  if (!response.ok) {
-    keep(null);
-    throw new ProblemError(answer, response);
-  }
-  keep({ name: old.name, access: answer.access_token, refresh: answer.refresh_token });
-}
-
-// Runs what a button does: the button is off meanwhile, and a failure is told.
-async function act(button, work) {
-  button.disabled = true;
+// Runs what a button does, unless its neighbours or itself are at it already. It is not disabled meanwhile, which would
+// take the focus away.
+async function act(scope, work) {
+  if (scope.ariaBusy === "true") return;
+  const busy = (on) => {
+    scope.ariaBusy = String(on);
+    for (const button of scope.querySelectorAll("button")) button.ariaDisabled = String(on);
+    for (const input of scope.querySelectorAll("input")) input.readOnly = on;
+  };
+  busy(true);
   try {
     await work();
   } catch (error) {
     notice(error.message);
   } finally {
-    button.disabled = false;
+    busy(false);
   }
 }
 
-async function enter(action, username, password) {
-  if (action === "register") await call("POST", "/users", { username, password });
-  const { answer } = await call("POST", "/users/login", { username, password });
-  keep({ name: username, access: answer.access_token, refresh: answer.refresh_token });
-  notice(`Welcome, ${username}.`);
-  await loadOrders();
-}
-
-async function leave() {
-  const token = session.refresh;
-  keep(null);
-  await call("POST", "/users/logout", { refresh_token: token });
-  notice("Logged out.");
+// Between a purchase and its order, also if the page is loaded again.
+function expectOrder(expected) {
+  if (expected) sessionStorage.setItem(EXPECTED_UNTIL, String(Date.now() + EXPECT_MS));
+  else sessionStorage.removeItem(EXPECTED_UNTIL);
 }
 
 async function buy(spike, quantity) {
-  if (!session) throw new Error("Log in or register first.");
-  const { answer: access } = await call("GET", `/spikes/${spike.spike_id}/access`);
+  const at = `/spikes/${spike.spike_id}`;
+  const { answer: access } = await call("GET", `${at}/access`, { tell: notice });
   if (!access.allowed) throw new Error(access.reason ?? "You are not admitted to this spike.");
-  const { answer: pass } = await call("POST", `/spikes/${spike.spike_id}/token`);
-  let where = `/spikes/${spike.spike_id}/order`;
+  await start(spike);
+  const { answer: pass } = await call("POST", `${at}/token`, { tell: notice });
+  expectOrder(true);
+  let placed = null;
   try {
-    const placed = await call("POST", `/spikes/${spike.spike_id}/orders/${pass.token}`, { quantity });
-    where = placed.location ?? where;
-    notice("You have it. Writing your order.");
+    const { answer } = await call("POST", `${at}/orders/${pass.token}`, { body: { quantity }, tell: notice });
+    placed = answer;
   } catch (error) {
+    if (error.mayPass) throw new Error(`${error.message} If you have it all the same, it will show under My orders.`);
     // An earlier try may have won although its answer was lost.
-    if (!error.location || !(await earlierOrder(error.location))) throw error;
+    if (!error.location || !(await stands(error.location))) {
+      expectOrder(false);
+      throw error.code === "not-enough" ? new Error(`Only ${error.left} left. You can ask for fewer.`) : error;
+    }
   }
-  await follow(where);
+  notice("You have it. Writing your order.");
+  await follow(`${at}/order`, placed);
 }
 
-async function earlierOrder(location) {
-  const { response, answer } = await once("GET", location);
-  return response.ok && ["queued", "placed", "paid"].includes(answer.state);
+// Waits for the start, by the server's clock; the start may be moved meanwhile. Asking before is in vain.
+async function start(spike) {
+  const { name } = session() ?? {};
+  const now = () => spikes.find((known) => known.spike_id === spike.spike_id) ?? spike;
+  const msLeft = () => Date.parse(now().starts_at) - serverNow();
+  if (msLeft() <= 0) return;
+  notice("Waiting for the start. Keep this page open and in view.");
+  waitingForStart += 1;
+  try {
+    while (msLeft() > 0) {
+      await sleep(Math.min(msLeft(), 1000));
+      if (session()?.name !== name) throw new Error("Logged out, so no longer waiting for the start.");
+    }
+  } finally {
+    waitingForStart -= 1;
+  }
+  notice("Open. Asking for your units.");
+  await sleep(CLOCK_ERROR_MS + jitter());
 }
 
-async function follow(location) {
-  for (let tries = 0; tries < 60; tries += 1) {
-    const { response, answer, retryAfter } = await once("GET", location);
-    if (response.ok && answer.state !== "queued") {
-      notice(`Your order is ${answer.state}.`);
-      await loadOrders();
+async function stands(location) {
+  try {
+    const { answer } = await call("GET", location, { tell: notice });
+    return ["queued", "placed", "paid"].includes(answer.state);
+  } catch (error) {
+    if (error.code === "no-order") return false;
+    throw error;
+  }
+}
+
+// The purchase is accepted, so nothing that goes wrong here is a failure of it.
+async function follow(location, placed) {
+  const again = isKnown(placed);
+  const later = "Your order is accepted. It will show under My orders in a moment.";
+  try {
+    const order = await written(location);
+    if (!order) {
+      notice(later);
       return;
     }
-    if (!response.ok && !retryAfter) throw new ProblemError(answer, response);
-    await sleep(Math.max(retryAfter, 1) * 1000);
+    expectOrder(false);
+    learnOrder(order);
+    notice(`${again ? "You have ordered this before: your order" : "Your order"} is ${order.state}.`);
+  } catch (error) {
+    if (!isKnown(placed)) notice(`${later} (${error.message})`);
   }
-  notice("Your order is still queued. It will show up below.");
 }
 
-function money({ amount_minor: minor, currency }) {
-  const format = new Intl.NumberFormat(undefined, { style: "currency", currency });
-  return format.format(minor / 10 ** format.resolvedOptions().maximumFractionDigits);
-}
-
-function when(text) {
-  return new Date(text).toLocaleString();
-}
-
-function countdown(spike) {
-  const ms = Date.parse(spike.starts_at) - (Date.now() + clockAheadMs);
-  if (ms <= 0) return "opening";
-  const secs = Math.ceil(ms / 1000);
-  return secs < 3600 ? `opens in ${Math.floor(secs / 60)} min ${secs % 60} s` : `opens ${when(spike.starts_at)}`;
-}
-
-const STATUS = {
-  upcoming: countdown,
-  running: (spike) => `on sale until ${when(spike.ends_at)}`,
-  sold_out: () => "sold out (unpaid units may come back)",
-  paused: () => "paused",
-  ended: () => "over",
-};
-
-function make(tag, className, text) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text) element.textContent = text;
-  return element;
-}
-
-// Cards are changed in place, so that the focus stays where it is.
-function cards(list, items, key, build, fill) {
-  const old = new Map([...list.children].map((card) => [card.dataset.key, card]));
-  for (const item of items) {
-    let card = old.get(item[key]);
-    if (!card) {
-      card = build(item);
-      card.dataset.key = item[key];
+async function written(location) {
+  for (let looks = 0; looks < LOOKS; looks += 1) {
+    let wait;
+    try {
+      const { answer, retryAfter } = await call("GET", location);
+      if (answer.state !== "queued") return answer;
+      wait = retryAfter;
+    } catch (error) {
+      if (error.code !== "no-order" || !error.retryAfter) throw error;
+      wait = error.retryAfter;
     }
-    old.delete(item[key]);
-    fill(card, item);
-    if (!card.isConnected) list.append(card);
+    await sleep(Math.max(wait, 1) * 1000 + jitter());
   }
-  for (const card of old.values()) card.remove();
+  return null;
 }
 
-function buildSpike(spike) {
-  const card = make("li");
-  const form = make("form");
-  const label = make("label", "", "Quantity");
-  const quantity = make("input");
-  Object.assign(quantity, { type: "number", min: 1, value: 1, name: "quantity", required: true });
-  label.append(quantity);
-  const button = make("button", "", "Buy");
-  button.setAttribute("aria-label", `Buy ${spike.name}`);
-  form.append(label, button);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    act(button, () => buy(spike, quantity.valueAsNumber));
-  });
-  card.append(make("h3"), make("p", "about"), make("p", "facts"), make("p", "course"), form);
-  return card;
+async function change(order, what) {
+  if (what === "cancel" && !confirm("Cancel this order? What it holds goes back on sale.")) return;
+  const body = what === "pay" ? { method: "test-approve" } : undefined;
+  try {
+    const { answer } = await call("POST", `/orders/${order.order_id}/${what}`, { body, tell: notice });
+    learnOrder(answer);
+    notice(`Your order is ${answer.state}.`);
+  } catch (error) {
+    // It is not what was shown.
+    loadOrders();
+    throw error;
+  }
 }
 
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+function isKnown(order) {
+  return Boolean(orders?.some(({ order_id: id }) => id === order?.order_id));
 }
 
-function fillSpike(card, spike) {
-  const left = spike.left === null ? "" : ` - ${spike.left} of ${spike.stock} left`;
-  setText(card.querySelector("h3"), spike.name);
-  setText(card.querySelector(".about"), spike.description);
-  setText(card.querySelector(".facts"), `${money(spike.price)}${left}`);
-  setText(card.querySelector(".course"), (STATUS[spike.status] ?? (() => spike.status))(spike));
-  card.querySelector("input").max = spike.limit_per_user;
-  card.querySelector("form").hidden = spike.status === "ended";
-}
-
-function buildOrder(order) {
-  const card = make("li");
-  const actions = make("div", "actions");
-  const pay = make("button", "pay", "Pay (test mode)");
-  const cancel = make("button", "cancel quiet", "Cancel");
-  const change = (button, what, body) =>
-    button.addEventListener("click", () =>
-      act(button, async () => {
-        const { answer } = await call("POST", `/orders/${order.order_id}/${what}`, body);
-        notice(`Your order is ${answer.state}.`);
-        await loadOrders();
-      }),
-    );
-  change(pay, "pay", { method: "test-approve" });
-  change(cancel, "cancel");
-  actions.append(pay, cancel);
-  card.append(make("h3"), make("p", "facts"), actions);
-  return card;
-}
-
-function fillOrder(card, order) {
-  const spike = spikes.find((known) => known.spike_id === order.spike_id);
-  const reason = order.reason ? ` (${order.reason})` : "";
-  const due = order.state === "placed" ? ` - pay by ${when(order.pay_by)}` : "";
-  setText(card.querySelector("h3"), spike?.name ?? `Spike ${order.spike_id}`);
-  setText(card.querySelector(".facts"), `${order.quantity} x, ${money(order.total)}: ${order.state}${reason}${due}`);
-  card.querySelector(".actions").hidden = order.state !== "placed";
+function learnOrder(order) {
+  if (!orders) {
+    loadOrders();
+    return;
+  }
+  ordersTurn += 1; // A listing that was asked for before is older.
+  if (isKnown(order)) orders = orders.map((old) => (old.order_id === order.order_id ? order : old));
+  else orders = [order, ...orders];
+  show();
 }
 
 async function loadSpikes() {
-  const { response, answer } = await once("GET", "/spikes");
-  if (!response.ok) return;
-  clockAheadMs = Date.parse(answer.server_time) - Date.now();
-  spikes = answer.spikes;
-  byId("no-spikes").hidden = spikes.length > 0;
-  cards(byId("spikes"), spikes, "spike_id", buildSpike, fillSpike);
+  try {
+    const { answer } = await ask("GET", "/spikes", { tries: 1 });
+    learnTime(answer.server_time);
+    spikes = answer.spikes;
+    for (const { spike_id: id, name } of spikes) titles.set(id, name);
+    setText(byId("connection"), "");
+    show();
+  } catch (error) {
+    setText(byId("connection"), `${error.title ?? error.message}. Trying again.`);
+  }
 }
 
 async function loadOrders() {
-  if (!session) return;
-  const { answer } = await call("GET", "/orders");
-  byId("no-orders").hidden = answer.orders.length > 0;
-  cards(byId("orders"), answer.orders, "order_id", buildOrder, fillOrder);
+  if (!session()) return;
+  ordersTurn += 1;
+  const turn = ordersTurn;
+  ordersAskedAt = performance.now();
+  const list = [];
+  let next = null;
+  try {
+    for (let page = 0; page < pages && (page === 0 || next); page += 1) {
+      const query = next ? `?cursor=${encodeURIComponent(next)}` : "";
+      const { answer } = await call("GET", `/orders${query}`, { tries: 1 });
+      list.push(...answer.orders);
+      next = answer.next;
+    }
+  } catch (error) {
+    // Anything else passes, and is asked again.
+    if (error instanceof SessionOver) notice(error.message);
+    return;
+  }
+  if (turn !== ordersTurn) return;
+  if (orders) tellNews(orders, list);
+  [orders, moreOrders] = [list, Boolean(next)];
+  show();
+}
+
+// What became of orders by itself, or in another tab.
+function tellNews(before, list) {
+  const states = new Map(before.map((order) => [order.order_id, order.state]));
+  const isNews = ({ order_id: id, state }, index) => (states.has(id) ? states.get(id) !== state : index === 0);
+  const news = list.find(isNews);
+  if (news) notice(`Your order is ${news.state}.`);
+}
+
+// Spikes that are long over are not in the list any more.
+async function loadTitles() {
+  for (const { spike_id: id } of orders ?? []) {
+    if (titles.has(id)) continue;
+    titles.set(id, `Spike ${id}`);
+    const { answer } = await ask("GET", `/spikes/${id}`).catch(() => ({}));
+    if (answer) titles.set(id, answer.name);
+  }
+}
+
+// By themselves orders change only while one is placed or on its way.
+function ordersAreDue() {
+  const since = performance.now() - ordersAskedAt;
+  const expected = Date.now() < Number(sessionStorage.getItem(EXPECTED_UNTIL));
+  const placed = (orders ?? []).filter(({ state }) => state === "placed");
+  const overdue = placed.some((order) => Date.parse(order.pay_by) < serverNow());
+  if (!orders || expected || overdue) return since > ORDERS_SOON_MS;
+  return placed.length > 0 && since > ORDERS_EVERY_MS;
+}
+
+function show() {
+  if (spikes) setText(byId("no-spikes"), spikes.length > 0 ? "" : "No spikes yet.");
+  if (orders) setText(byId("no-orders"), orders.length > 0 ? "" : "No orders yet.");
+  else setText(byId("no-orders"), "Loading.");
+  showSpikes(byId("spikes"), spikes ?? [], (form, spike, quantity) => act(form, () => buy(spike, quantity)));
+  showOrders(byId("orders"), orders ?? [], titles, (actions, order, what) => act(actions, () => change(order, what)));
+  hide(byId("more-orders"), !moreOrders, byId("orders").querySelector("li:last-child h3"));
 }
 
 function showAccount() {
-  byId("login").hidden = Boolean(session);
-  byId("account").hidden = !session;
-  byId("orders-section").hidden = !session;
-  byId("name").textContent = session?.name ?? "";
-  if (!session) byId("orders").replaceChildren();
+  const name = session()?.name ?? null;
+  if (name === shownName) return;
+  shownName = name;
+  const orphan = document.activeElement?.closest("#login, #account, #orders-section");
+  byId("login").hidden = Boolean(name);
+  byId("account").hidden = !name;
+  byId("orders-section").hidden = !name;
+  byId("name").textContent = name ?? "";
+  if (orphan) (name ? byId("account") : byId("login").elements.username).focus();
+  [orders, moreOrders, pages] = [null, false, 1];
+  ordersTurn += 1;
+  show();
+  loadOrders();
 }
 
 byId("login").addEventListener("submit", (event) => {
   event.preventDefault();
-  const { username, password } = Object.fromEntries(new FormData(event.target));
-  act(event.submitter, async () => {
-    await enter(event.submitter.value, username, password);
-    event.target.reset();
+  const form = event.target;
+  const { username, password } = Object.fromEntries(new FormData(form));
+  act(form, async () => {
+    if (event.submitter.value === "register") await register(username, password, notice);
+    await logIn(username, password, notice);
+    form.reset();
+    notice(`Welcome, ${username}.`);
   });
 });
-byId("logout").addEventListener("click", (event) => act(event.target, leave));
+byId("logout").addEventListener("click", () =>
+  act(byId("account"), async () => {
+    await logOut(notice);
+    notice("Logged out.");
+  }),
+);
+byId("more-orders").addEventListener("click", () => {
+  pages += 1;
+  act(byId("more-orders"), loadOrders);
+});
+changes.addEventListener("change", showAccount);
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  loadSpikes();
+  loadOrders();
+});
 
 showAccount();
-loadOrders().catch((error) => notice(error.message));
+setInterval(show, 1000);
 for (;;) {
-  // While nobody looks, nothing is asked for.
-  if (!document.hidden) await loadSpikes().catch(() => notice("The server cannot be reached."));
-  await sleep(2000);
+  // While nobody looks or waits, nothing is asked for.
+  if (!document.hidden || waitingForStart > 0) {
+    await loadSpikes();
+    if (session() && ordersAreDue()) loadOrders();
+    if (spikes) loadTitles();
+  }
+  await sleep(SPIKES_EVERY_MS);
 }

@@ -24,14 +24,17 @@ static OPENAPI: LazyLock<File> =
     LazyLock::new(|| File::new(Kind::Json, include_bytes!("../assets/openapi.json")));
 
 /// What `/assets/` holds, by name.
-static ASSETS: LazyLock<[(&str, File); 3]> = LazyLock::new(|| {
-    let icon = include_bytes!("../assets/icon.svg");
-    let style = include_bytes!("../assets/style.css");
-    let script = include_bytes!("../assets/spike.js");
+static ASSETS: LazyLock<[(&str, File); 6]> = LazyLock::new(|| {
+    let script = |bytes| File::new(Kind::Script, bytes);
+    let icon = File::new(Kind::Svg, include_bytes!("../assets/icon.svg"));
+    let style = File::new(Kind::Style, include_bytes!("../assets/style.css"));
     [
-        ("icon.svg", File::new(Kind::Svg, icon)),
-        ("spike.js", File::new(Kind::Script, script)),
-        ("style.css", File::new(Kind::Style, style)),
+        ("api.js", script(include_bytes!("../assets/api.js"))),
+        ("icon.svg", icon),
+        ("session.js", script(include_bytes!("../assets/session.js"))),
+        ("spike.js", script(include_bytes!("../assets/spike.js"))),
+        ("style.css", style),
+        ("view.js", script(include_bytes!("../assets/view.js"))),
     ]
 });
 

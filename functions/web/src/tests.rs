@@ -1,3 +1,5 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::{
     body::Body,
     http::{Request, response::Parts},
@@ -23,9 +25,12 @@ async fn call(path: &str, if_none_match: Option<&str>) -> (Parts, String) {
 async fn every_file_has_its_type_and_a_version() {
     for (path, content_type) in [
         ("/", "text/html; charset=utf-8"),
+        ("/assets/api.js", "text/javascript; charset=utf-8"),
         ("/assets/icon.svg", "image/svg+xml"),
+        ("/assets/session.js", "text/javascript; charset=utf-8"),
         ("/assets/spike.js", "text/javascript; charset=utf-8"),
         ("/assets/style.css", "text/css; charset=utf-8"),
+        ("/assets/view.js", "text/javascript; charset=utf-8"),
         ("/openapi.json", "application/json"),
         ("/problems", "text/html; charset=utf-8"),
         ("/problems/sold-out", "text/html; charset=utf-8"),
@@ -106,11 +111,7 @@ async fn a_page_runs_and_loads_only_what_is_served_here() {
             page.matches("<script type=\"module\" src=\"/assets/")
                 .count()
         );
-        let links = page
-            .split("=\"/assets/")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next());
-        for asset in links {
+        for asset in between(&page, "=\"/assets/", "\"") {
             assert_eq!(
                 call(&format!("/assets/{asset}"), None).await.0.status,
                 200,
@@ -120,27 +121,75 @@ async fn a_page_runs_and_loads_only_what_is_served_here() {
     }
 }
 
+/// The page's script and all that it imports, by name.
+async fn scripts() -> BTreeMap<String, String> {
+    let mut scripts = BTreeMap::new();
+    let mut names = vec!["spike.js".to_owned()];
+    while let Some(name) = names.pop() {
+        let (parts, script) = call(&format!("/assets/{name}"), None).await;
+        assert_eq!(parts.status, 200, "{name} is imported");
+        names.extend(between(&script, " from \"./", "\"").map(str::to_owned));
+        scripts.insert(name, script);
+        names.retain(|name| !scripts.contains_key(name));
+    }
+    scripts
+}
+
+/// What stands after each `start`, up to `end`.
+fn between<'a>(text: &'a str, start: &str, end: &str) -> impl Iterator<Item = &'a str> {
+    let rests = text.split(start).skip(1);
+    rests.filter_map(move |rest| Some(rest.split_once(end)?.0))
+}
+
 #[tokio::test]
-async fn the_script_never_makes_html_of_text() {
-    let (_, script) = call("/assets/spike.js", None).await;
-    for dangerous in [
-        "innerHTML",
-        "outerHTML",
-        "insertAdjacentHTML",
-        "document.write",
-        "eval(",
-    ] {
-        assert!(!script.contains(dangerous), "{dangerous}");
+async fn no_script_makes_html_of_text() {
+    for (name, script) in scripts().await {
+        for dangerous in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+        ] {
+            assert!(!script.contains(dangerous), "{name}: {dangerous}");
+        }
     }
-    // Every element that the script looks for is in the page.
+}
+
+#[tokio::test]
+async fn scripts_import_and_look_for_only_what_is_there() {
+    let scripts = scripts().await;
+    let used: BTreeSet<_> = scripts.keys().map(String::as_str).collect();
+    let served = ASSETS.iter().map(|(name, _)| *name);
+    let served = served.filter(|name| name.strip_suffix(".js").is_some());
+    assert_eq!(used, served.collect());
     let (_, page) = call("/", None).await;
-    let ids = script
-        .split("byId(\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next());
-    for id in ids {
-        assert!(page.contains(&format!("id=\"{id}\"")), "{id}");
+    for (name, script) in &scripts {
+        for id in between(script, "byId(\"", "\"") {
+            assert!(page.contains(&format!("id=\"{id}\"")), "{name}: {id}");
+        }
+        for import in script.lines().filter(|line| line.starts_with("import ")) {
+            let names = between(import, "{ ", " }").flat_map(|names| names.split(", "));
+            let source = between(import, "\"./", "\"").next().unwrap();
+            for item in names {
+                let ways = ["function", "async function", "const", "class"];
+                let exported = |way| scripts[source].contains(&format!("export {way} {item}"));
+                assert!(ways.into_iter().any(exported), "{name}: {item}");
+            }
+        }
     }
+}
+
+#[tokio::test]
+async fn the_page_takes_the_user_names_that_the_api_takes() {
+    let (_, page) = call("/", None).await;
+    let (_, api) = call("/openapi.json", None).await;
+    let api: serde_json::Value = serde_json::from_str(&api).unwrap();
+    let name = &api["components"]["schemas"]["Username"]["pattern"];
+    let name = name.as_str().unwrap().trim_matches(['^', '$']);
+    // The page's attribute is a regular expression of the newer kind, where a hyphen in brackets is escaped.
+    let attribute = format!("pattern=\"{}\"", name.replace("-]", "\\-]"));
+    assert!(page.contains(&attribute), "{attribute}");
 }
 
 #[tokio::test]
