@@ -9,16 +9,17 @@ pub enum Error {
     /// There is no such spike.
     #[error("no such spike")]
     NoSpike,
-    /// The store did not answer.
+    /// The store or Redis did not answer, or holds what cannot be read.
     #[error("a dependency did not answer")]
-    Unavailable(#[from] sale::Error),
+    Dependency(#[from] sale::Error),
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let problem = match &self {
             Self::NoSpike => Problem::new(Code::NoSpike),
-            Self::Unavailable(_) => Problem::new(Code::Unavailable),
+            Self::Dependency(error) if error.is_defect() => Problem::new(Code::Internal),
+            Self::Dependency(_) => Problem::new(Code::Unavailable),
         };
         problem::log(&self, &problem);
         problem.into_response()

@@ -15,14 +15,14 @@ pub enum Error {
     /// It has expired or was rejected.
     #[error("ended")]
     Ended,
-    /// The store did not answer; nothing is known, and the call can be repeated.
+    /// The store did not answer, and the call can be repeated; or it holds what cannot be read.
     #[error("the store did not answer")]
-    Unavailable(#[from] sale::Error),
+    Dependency(#[from] sale::Error),
 }
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
-        Self::Unavailable(error.into())
+        Self::Dependency(error.into())
     }
 }
 
@@ -32,7 +32,8 @@ impl From<&Error> for Problem {
             Error::NoOrder => Self::new(Code::NoOrder).retry_after_secs(1),
             Error::Paid => Self::new(Code::OrderPaid),
             Error::Ended => Self::new(Code::OrderEnded),
-            Error::Unavailable(_) => Self::new(Code::Unavailable),
+            Error::Dependency(error) if error.is_defect() => Self::new(Code::Internal),
+            Error::Dependency(_) => Self::new(Code::Unavailable),
         }
     }
 }

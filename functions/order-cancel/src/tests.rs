@@ -200,3 +200,14 @@ fn the_document_lists_the_route() {
             .contains_key("/orders/{order_id}/cancel")
     );
 }
+
+#[test]
+fn a_defect_is_internal() {
+    let defects = [crate::Error::from(store::Error::Corrupt("?".into()))];
+    for error in defects {
+        assert_eq!(
+            runtime::Problem::from(&error).code(),
+            runtime::Code::Internal
+        );
+    }
+}

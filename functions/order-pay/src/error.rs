@@ -27,13 +27,17 @@ pub enum Error {
     /// The store did not answer; the call can be repeated.
     #[error("the store did not answer")]
     Store(#[source] store::Error),
+    /// Something is kept that cannot be read: a defect, which asking again does not mend.
+    #[error("a defect")]
+    Internal(#[source] store::Error),
 }
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Cursor => Self::Cursor,
-            error @ (store::Error::Unavailable(_) | store::Error::Corrupt(_)) => Self::Store(error),
+            error @ store::Error::Unavailable(_) => Self::Store(error),
+            error @ store::Error::Corrupt(_) => Self::Internal(error),
         }
     }
 }
@@ -59,6 +63,7 @@ impl From<&Error> for Problem {
             Error::Declined => Self::new(Code::PaymentDeclined),
             Error::Cursor => Self::new(Code::Malformed),
             Error::Provider(_) | Error::Store(_) => Self::new(Code::Unavailable),
+            Error::Internal(_) => Self::new(Code::Internal),
         }
     }
 }

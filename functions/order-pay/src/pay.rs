@@ -103,8 +103,8 @@ async fn owe(app: &AppState, order_id: OrderId, payment: Payment) -> Result<Erro
             Ok(Error::Ended(order.refund))
         }
         // Ended orders stay ended and are never deleted, so neither can follow from what was read before.
-        Refunded::Live(_) | Refunded::Unknown => Err(Error::Store(store::Error::Corrupt(format!(
-            "order {order_id} ended and did not"
-        )))),
+        Refunded::Live(_) | Refunded::Unknown => Err(Error::Internal(store::Error::Corrupt(
+            format!("order {order_id} ended and did not"),
+        ))),
     }
 }

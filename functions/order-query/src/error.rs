@@ -20,14 +20,27 @@ pub enum Error {
     Store(#[source] store::Error),
     /// Redis did not answer, so nobody knows whether an order is queued.
     #[error("the stock did not answer")]
-    Stock(#[from] stock::Error),
+    Stock(#[source] stock::Error),
+    /// Something is kept that cannot be read: a defect, which asking again does not mend.
+    #[error("a defect")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Cursor => Self::Cursor,
-            error @ (store::Error::Unavailable(_) | store::Error::Corrupt(_)) => Self::Store(error),
+            error @ store::Error::Unavailable(_) => Self::Store(error),
+            error @ store::Error::Corrupt(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<stock::Error> for Error {
+    fn from(error: stock::Error) -> Self {
+        match error {
+            stock::Error::Unavailable(_) | stock::Error::OutOfMemory => Self::Stock(error),
+            stock::Error::Unreadable(_) => Self::Internal(error.into()),
         }
     }
 }
@@ -39,6 +52,7 @@ impl From<&Error> for Problem {
             Error::NoOrder { may_come: false } => Self::new(Code::NoOrder),
             Error::Cursor => Self::new(Code::Malformed),
             Error::Store(_) | Error::Stock(_) => Self::new(Code::Unavailable),
+            Error::Internal(_) => Self::new(Code::Internal),
         }
     }
 }

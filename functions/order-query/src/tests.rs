@@ -243,3 +243,17 @@ fn the_document_lists_the_routes() {
         assert!(paths.contains_key(path), "{path}");
     }
 }
+
+#[test]
+fn a_defect_is_internal() {
+    let defects = [
+        crate::Error::from(store::Error::Corrupt("?".into())),
+        crate::Error::from(stock::Error::Unreadable("?".into())),
+    ];
+    for error in defects {
+        assert_eq!(
+            runtime::Problem::from(&error).code(),
+            runtime::Code::Internal
+        );
+    }
+}

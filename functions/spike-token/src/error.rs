@@ -26,14 +26,14 @@ pub enum Error {
     /// Redis does not have the sale, and may not have all that there are.
     #[error("not loaded")]
     Loading,
-    /// Redis did not answer.
+    /// Redis did not answer, or holds what cannot be read.
     #[error("the stock did not answer")]
-    Unavailable(#[source] Arc<stock::Error>),
+    Stock(#[source] Arc<stock::Error>),
 }
 
 impl From<stock::Error> for Error {
     fn from(error: stock::Error) -> Self {
-        Self::Unavailable(Arc::new(error))
+        Self::Stock(Arc::new(error))
     }
 }
 
@@ -47,7 +47,10 @@ impl From<&Error> for Problem {
             }
             Error::Ended => Self::new(Code::Ended),
             Error::Loading => Self::new(Code::Loading),
-            Error::Unavailable(_) => Self::new(Code::Unavailable),
+            Error::Stock(error) => Self::new(match **error {
+                stock::Error::Unavailable(_) | stock::Error::OutOfMemory => Code::Unavailable,
+                stock::Error::Unreadable(_) => Code::Internal,
+            }),
         }
     }
 }

@@ -63,14 +63,14 @@ pub enum Error {
     /// The units are reserved, but the broker has not acknowledged the event.
     #[error("reserved, not acknowledged")]
     Unconfirmed,
-    /// Redis or the store did not answer.
+    /// Redis or the store did not answer, or holds what cannot be read.
     #[error("a dependency did not answer")]
-    Unavailable(#[from] sale::Error),
+    Dependency(#[from] sale::Error),
 }
 
 impl From<stock::Error> for Error {
     fn from(error: stock::Error) -> Self {
-        Self::Unavailable(error.into())
+        Self::Dependency(error.into())
     }
 }
 
@@ -85,7 +85,7 @@ impl From<Miss> for Error {
         match miss {
             Miss::Unknown => Self::BadToken,
             Miss::Busy => Self::Busy,
-            Miss::Failed(error) => Self::Unavailable(error),
+            Miss::Failed(error) => Self::Dependency(error),
         }
     }
 }
@@ -117,7 +117,8 @@ impl Error {
             Self::Healing => Problem::new(Code::Healing),
             Self::Loading => Problem::new(Code::Loading),
             Self::Unconfirmed => Problem::new(Code::Unconfirmed).location(order()),
-            Self::Unavailable(_) => Problem::new(Code::Unavailable),
+            Self::Dependency(error) if error.is_defect() => Problem::new(Code::Internal),
+            Self::Dependency(_) => Problem::new(Code::Unavailable),
         }
     }
 }

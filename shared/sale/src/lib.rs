@@ -19,7 +19,7 @@ pub use load::{LoadOutcome, Loadable, load};
 pub use release::{end_order, finish_release};
 pub use retire::{retire_to_target, retire_unit};
 
-/// Which part did not answer. Whoever gets it may repeat the call.
+/// Which part did not answer. Whoever gets it may repeat the call, unless it [is a defect](Error::is_defect).
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The durable store.
@@ -28,6 +28,17 @@ pub enum Error {
     /// Redis.
     #[error("the stock did not answer")]
     Stock(#[source] Arc<stock::Error>),
+}
+
+impl Error {
+    /// Whether something is kept that cannot be read: a defect of ours, which repeating the call does not mend.
+    #[must_use]
+    pub fn is_defect(&self) -> bool {
+        match self {
+            Self::Store(error) => !matches!(**error, store::Error::Unavailable(_)),
+            Self::Stock(error) => matches!(**error, stock::Error::Unreadable(_)),
+        }
+    }
 }
 
 impl From<store::Error> for Error {
