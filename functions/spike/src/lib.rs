@@ -7,7 +7,7 @@
 //! 2. `limits` and `sales`: the spike's token bucket on this instance: 503 `busy`; an unknown spike: 404 `bad-token`
 //! 3. the access token: 401 `unauthorized`
 //! 4. the user's bucket: 429 `slow-down`
-//! 5. the path token: 404 `bad-token`; then the body: 400, 413, 415, 422 `over-limit`
+//! 5. the path token: 404 `bad-token`; then the body: 400, 413, 415
 //! 6. `reserve`: one round trip to Redis: 409, 410, 403 `denied`, 422 `over-limit`, 425 `too-early`, 503
 //! 7. `publish`, for winners only: 202 after the broker's acknowledgement, else 503 `unconfirmed`
 //!

@@ -19,6 +19,9 @@ use crate::{
     reserve::{Wish, reserve},
 };
 
+/// A quantity that no sale allows.
+const OVER_EVERY_LIMIT: u32 = MAX_LIMIT_PER_USER + 1;
+
 #[derive(Deserialize)]
 struct OrderPath {
     spike_id: SpikeId,
@@ -141,17 +144,17 @@ async fn purchase(
         .into_response())
 }
 
+/// The quantity asked for. One that nobody may buy, 0 or far too many, is for Redis to refuse: it looks first whether
+/// this user has an order, which is replayed whatever the quantity.
 async fn quantity(parts: Parts, body: Body) -> Result<u32, Error> {
     let request = Request::from_parts(parts, body);
     let purchase = OptionalJson::<Purchase>::from_request(request, &()).await;
     let OptionalJson(Purchase { quantity }) = purchase.map_err(Error::Request)?;
-    if (1..=MAX_LIMIT_PER_USER).contains(&quantity) {
-        Ok(quantity)
+    Ok(if (1..=MAX_LIMIT_PER_USER).contains(&quantity) {
+        quantity
     } else {
-        Err(Error::OverLimit {
-            limit: MAX_LIMIT_PER_USER,
-        })
-    }
+        OVER_EVERY_LIMIT
+    })
 }
 
 fn refuse(error: &Error, spike_id: SpikeId) -> Response {

@@ -2,12 +2,13 @@ use std::time::Duration;
 
 use axum::{body::Body, http::Request};
 use domain::{SpikeId, Verdict};
+use runtime::Code;
 use sale::testing::user;
 use serde_json::json;
 use stock::Release;
 
 use super::shop::{NO_BUCKET, Shop};
-use crate::Rates;
+use crate::{Error, Rates};
 
 #[tokio::test]
 async fn a_flag_answers_without_redis_and_lets_buyers_pass() {
@@ -114,12 +115,40 @@ async fn a_paused_sale_answers_its_buyers_only() {
 #[tokio::test]
 async fn a_quantity_has_limits() {
     let shop = Shop::with(NO_BUCKET, |settings| settings.limit_per_user = 2).await;
-    for (quantity, limit) in [(0, 10), (11, 10), (u32::MAX, 10), (3, 2)] {
+    for quantity in [0, 3, 11, u32::MAX] {
         let refused = shop.buy_many(user(), quantity).await;
         refused.assert_problem(422, "over-limit");
-        assert_eq!(refused.body["limit"], limit, "{quantity}");
+        assert_eq!(refused.body["limit"], 2, "{quantity}");
     }
     shop.buy_many(user(), 2).await.order_id();
+}
+
+#[tokio::test]
+async fn whoever_has_an_order_gets_it_whatever_quantity_they_ask_for() {
+    let shop = Shop::with(NO_BUCKET, |settings| settings.limit_per_user = 2).await;
+    let ada = user();
+    let order_id = shop.buy_many(ada, 2).await.order_id();
+    for quantity in [0, 1, 11, u32::MAX] {
+        let replay = shop.buy_many(ada, quantity).await;
+        assert_eq!(replay.order_id(), order_id, "{quantity}");
+        assert_eq!(replay.body["quantity"], 2, "{quantity}");
+        shop.pass(1_000);
+    }
+}
+
+#[test]
+fn a_defect_is_internal_and_an_outage_is_not() {
+    let spike_id = SpikeId::mint(domain::Timestamp::from_millis(1), [1; 10]);
+    let code = |error: Error| error.problem(spike_id).code();
+    let away = || store::Error::Unavailable("away".into());
+    let corrupt = || store::Error::Corrupt("?".into());
+    assert_eq!(code(sale::Error::from(corrupt()).into()), Code::Internal);
+    assert_eq!(code(sale::Error::from(away()).into()), Code::Unavailable);
+    assert_eq!(
+        code(stock::Error::Unreadable("?".into()).into()),
+        Code::Internal
+    );
+    assert_eq!(code(stock::Error::OutOfMemory.into()), Code::Unavailable);
 }
 
 #[tokio::test]
