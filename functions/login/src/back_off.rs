@@ -1,7 +1,9 @@
 //! How long a name waits after failed logins.
 //!
 //! An attempt is counted **before** its password is compared and taken back when it succeeds. Counting afterwards
-//! would let a thousand guesses that are sent at once pass before the first of them has been counted.
+//! would let a thousand guesses that are sent at once pass before the first of them has been counted. It counts only on
+//! the failures that were looked at: so whoever is refused has not counted, and a burst of guesses makes the owner wait
+//! no longer than the few that were compared do.
 
 use std::time::Duration;
 
@@ -12,24 +14,26 @@ use crate::Error;
 
 /// So many failures in a row cost nothing.
 const FREE_FAILURES: u32 = 5;
+/// How often the count is looked at: one more than there can be free failures by others in between.
+const LOOKS: u32 = FREE_FAILURES + 1;
+const WAIT_MIN: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_mins(15);
 
 /// Counts an attempt to log in, or refuses it because the name has to wait. A refused attempt does not make the wait
 /// longer, so that the account's owner gets in between those who guess.
 pub(crate) async fn begin(store: &dyn Store, name: &Username, now: Timestamp) -> Result<(), Error> {
-    let before = store.login_attempts(name, now).await?;
-    let waited = before
-        .last_failed_at
-        .map_or(Duration::MAX, |last| now.since(last));
-    refuse(wait_after(before.failures).saturating_sub(waited))?;
-    let counted = store.count_failed_login(name, now).await?;
-    let others = counted.failures.saturating_sub(1);
-    // Somebody was counted since we looked: what this attempt has to wait began just now.
-    if others > before.failures {
-        refuse(wait_after(others))
-    } else {
-        Ok(())
+    for _ in 0..LOOKS {
+        let seen = store.login_attempts(name, now).await?;
+        let waited = seen
+            .last_failed_at
+            .map_or(Duration::MAX, |last| now.since(last));
+        refuse(wait_after(seen.failures).saturating_sub(waited))?;
+        if store.count_failed_login(name, seen, now).await? {
+            return Ok(());
+        }
+        // Somebody was counted since we looked.
     }
+    refuse(WAIT_MIN)
 }
 
 fn refuse(wait: Duration) -> Result<(), Error> {

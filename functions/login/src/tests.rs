@@ -210,8 +210,10 @@ async fn fault_32_a_success_clears_the_failures() {
 }
 
 #[tokio::test]
-async fn fault_32_guesses_that_are_sent_at_once_are_not_all_compared() {
-    let Fixture { app, _guard, .. } = fixture().await;
+async fn fault_32_guesses_that_are_sent_at_once_are_not_all_compared_and_lock_nobody_out() {
+    let Fixture {
+        app, ms, _guard, ..
+    } = fixture().await;
     let before = app.passwords.computed();
     let guesses: Vec<_> = (0..30)
         .map(|n| (app.clone(), format!("wrong engine {n}")))
@@ -231,6 +233,20 @@ async fn fault_32_guesses_that_are_sent_at_once_are_not_all_compared() {
     }
     let compared = app.passwords.computed() - before;
     assert!((1..=5).contains(&compared), "{compared} compared");
+    let name = "ada".parse().unwrap();
+    let attempts = app.store.login_attempts(&name, NOW).await.unwrap();
+    let failures = attempts.failures;
+    assert_eq!(
+        u64::from(failures),
+        compared,
+        "only what was compared counts"
+    );
+    // The owner waits a second, not a quarter of an hour.
+    if failures >= 5 {
+        assert_eq!(login(&app, "ada", PASSWORD).await.1["retry-after"], "1");
+    }
+    ms.fetch_add(1000, Ordering::SeqCst);
+    assert_eq!(login(&app, "ada", PASSWORD).await.0, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ macro_rules! promises {
                 a_taken_name_does_not_harm_its_neighbours, an_account_is_replaced_only_by_its_next_version,
                 accounts_are_found_by_name, accounts_are_listed_once_each;
             sessions: a_token_rotates_once, fault_26_a_spent_token_revokes_its_family, a_token_raced_for_rotates_once,
-                a_revoked_session_is_over, failed_logins_are_counted_for_a_day, no_failed_login_is_lost;
+                a_revoked_session_is_over, failed_logins_are_counted_for_a_day, of_many_who_saw_the_same_failures_one_counts;
             spikes: a_spike_is_read_back_as_it_was_added, an_admin_writes_only_over_what_they_have_seen,
                 a_spike_is_deleted_only_as_it_was_seen, a_write_that_leaves_the_top_alone_is_not_starved,
                 only_what_was_seen_is_marked, a_load_brings_a_shelved_spike_back, epochs_count_up, spikes_are_listed_live_ones_first,

@@ -113,12 +113,14 @@ pub trait Sessions: Send + Sync {
     /// The failed logins of a name (which need not exist), without those older than a day at `now`.
     async fn login_attempts(&self, name: &Username, now: Timestamp)
     -> Result<LoginAttempts, Error>;
-    /// Counts one more failed login of the name; the sum. Where an answer was lost one failure may count twice.
+    /// Counts one more failed login of the name if its count is still the one that was `seen`; whether it was counted. Of
+    /// many who saw the same one is. Where an answer was lost it may count though the answer is that it did not.
     async fn count_failed_login(
         &self,
         name: &Username,
+        seen: LoginAttempts,
         now: Timestamp,
-    ) -> Result<LoginAttempts, Error>;
+    ) -> Result<bool, Error>;
     /// Forgets the failed logins of the name.
     async fn clear_failed_logins(&self, name: &Username) -> Result<(), Error>;
 }

@@ -233,34 +233,29 @@ impl Sessions for DynamoStore {
     async fn count_failed_login(
         &self,
         name: &Username,
+        seen: LoginAttempts,
         now: Timestamp,
-    ) -> Result<LoginAttempts, Error> {
+    ) -> Result<bool, Error> {
+        let mut values = vec![
+            (":sum", number(seen.failures.saturating_add(1))),
+            (":now", time(now)),
+            (":ttl", number((now + ATTEMPTS_COUNT_FOR).as_secs())),
+        ];
+        let only_if = if let Some(at) = seen.last_failed_at {
+            values.extend([(":seen", number(seen.failures)), (":at", time(at))]);
+            "#failures = :seen AND #last_failed_at = :at"
+        } else {
+            values.push((":old", time(now - ATTEMPTS_COUNT_FOR)));
+            "attribute_not_exists(#id) OR #last_failed_at <= :old"
+        };
         let one_more = Change {
             table: SESSIONS,
             id: attempts_key(name),
-            update: "SET #last_failed_at = :now, #ttl = :ttl ADD #failures :one",
-            only_if: "#last_failed_at > :old",
-            values: vec![
-                (":one", number(1)),
-                (":now", time(now)),
-                (":ttl", number((now + ATTEMPTS_COUNT_FOR).as_secs())),
-                (":old", time(now - ATTEMPTS_COUNT_FOR)),
-            ],
+            update: "SET #last_failed_at = :now, #ttl = :ttl, #failures = :sum",
+            only_if,
+            values,
         };
-        let the_first = Change {
-            update: "SET #last_failed_at = :now, #ttl = :ttl, #failures = :one",
-            only_if: "attribute_not_exists(#id) OR #last_failed_at <= :old",
-            ..one_more.clone()
-        };
-        // Of those who find the count too old one starts it again, and the others add to it.
-        for change in [one_more.clone(), the_first, one_more] {
-            if let Changed::Done(row) = self.change(change).await? {
-                return read_attempts(&row);
-            }
-        }
-        Err(Error::Unavailable(
-            "a count of failed logins keeps changing".into(),
-        ))
+        Ok(matches!(self.change(one_more).await?, Changed::Done(_)))
     }
 
     async fn clear_failed_logins(&self, name: &Username) -> Result<(), Error> {
