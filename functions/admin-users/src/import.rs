@@ -128,20 +128,26 @@ pub(crate) async fn import(
     let mut lines = Lines::new(body);
     let mut batch = Batch::new(&app);
     let mut seen = 0;
-    while let Some((number, line)) = lines.next().await.map_err(Error::Body)? {
+    let broken = loop {
+        let (number, line) = match lines.next().await {
+            Ok(Some(line)) => line,
+            Ok(None) => break None,
+            Err(error) => break Some(Error::Body(error)),
+        };
         seen += 1;
         if seen > LINES_MAX {
-            return Err(Error::Lines);
+            break Some(Error::Lines);
         }
         match entry(line, &caller.roles) {
             Ok(entry) => batch.add(number, entry).await?,
             Err(bad) => batch.fail(number, bad),
         }
-    }
+    };
+    // However it ends, the lines before are imported.
     let imported = batch.finish().await?;
     let (created, amended, failed) = (imported.created, imported.amended, imported.failed_total);
     tracing::info!(created, amended, failed, caller.id = %caller.user_id, "accounts imported");
-    Ok(Json(imported))
+    broken.map_or(Ok(Json(imported)), Err)
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Error> {

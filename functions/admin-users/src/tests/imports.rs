@@ -109,6 +109,24 @@ async fn imports_that_are_too_large_are_refused() {
     rig.import(Body::from_stream(broken))
         .await
         .is(400, "malformed");
+    let lines = |names: &str| -> String {
+        let line = |n| json!({ "username": format!("{names}-{n}") }).to_string() + "\n";
+        (0..7).map(line).collect()
+    };
+    let breaks_off = stream::iter([
+        Ok(Bytes::from(lines("cut"))),
+        Err(std::io::Error::other("gone")),
+    ]);
+    rig.import(Body::from_stream(breaks_off))
+        .await
+        .is(400, "malformed");
+    rig.import(lines("long") + &"x\n".repeat(20_000))
+        .await
+        .is(413, "too-large");
+    for name in ["cut-0", "cut-6", "long-0", "long-6"] {
+        let found = rig.get(&format!("/admin/users?username={name}")).await;
+        assert_eq!(found.ok()["users"][0]["username"], name, "those before");
+    }
     let post = request(Method::POST, "/admin/users/import")
         .header(header::CONTENT_TYPE, "application/json");
     rig.send(post.body("{}".into()).unwrap())
