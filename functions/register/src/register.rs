@@ -8,8 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AppState, Error};
 
-const DISPLAY_NAME_CHARS_MAX: usize = 80;
-
 /// Who wants an account. Other members, `roles` and `attributes` above all, are refused.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,9 +31,7 @@ impl TryFrom<String> for DisplayName {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let fits = (1..=DISPLAY_NAME_CHARS_MAX).contains(&text.chars().count());
-        let visible = !text.chars().any(char::is_control) && !text.trim().is_empty();
-        if fits && visible {
+        if domain::user::is_display_name(&text) {
             Ok(Self(text))
         } else {
             Err("not a display name")
