@@ -8,7 +8,7 @@ use stock::{Config, Configured};
 
 use crate::{AppState, Error};
 
-/// How often a change is tried again because the sweeper retires units meanwhile.
+/// How often a change is tried again because of others: units are retired while it moves `top`, or an admin was first.
 const WRITES: usize = 20;
 /// How often Redis is asked to take a change while somebody else loads the sale.
 const APPLICATIONS: usize = 10;
@@ -16,8 +16,8 @@ const BETWEEN_APPLICATIONS: Duration = Duration::from_millis(100);
 
 /// Changes a spike in the store. `change` says what becomes of the spike as it is; none if nothing has to.
 ///
-/// A write succeeds only on what was read. Retiring a unit changes what is written over too, so a write that failed is
-/// decided again on what is there then: a change of the version is for `change` to see.
+/// A write succeeds only on what was read, so a write that failed is decided again on what is there then: a change of the
+/// version is for `change` to see.
 pub(crate) async fn update(
     app: &AppState,
     spike_id: SpikeId,

@@ -1,16 +1,21 @@
 //! `POST /admin/spikes`, `PUT /admin/spikes/{spike_id}`, `POST .../pause` and `POST .../resume`.
 
 use auth::Admin;
+use std::time::Duration;
+
 use axum::{
-    extract::State,
-    http::{StatusCode, header},
+    extract::{FromRequestParts, State},
+    http::{StatusCode, header, request::Parts},
     response::IntoResponse,
 };
 use domain::{
     Spike, SpikeId, Units,
     spike::{InvalidSetting, MAX_STOCK, Settings},
 };
-use runtime::extract::{IfMatch, Json, Path};
+use runtime::{
+    Problem,
+    extract::{IfMatch, Json, Path},
+};
 use sale::Loadable;
 
 use crate::{
@@ -18,6 +23,28 @@ use crate::{
     apply::{apply, update},
     view::{AdminSpike, answer},
 };
+
+/// How long a lowering may take while the admin waits; the sweeper does the rest.
+const LOWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// The version that the caller read, if they say so: a pause must not lose against an edit (ADR 13).
+pub(crate) struct MaybeIfMatch(Option<u64>);
+
+impl<S: Send + Sync> FromRequestParts<S> for MaybeIfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match parts.headers.get(header::IF_MATCH) {
+            None => Ok(Self(None)),
+            // Any version will do: that there is one is found out anyway.
+            Some(any) if any.as_bytes() == b"*" => Ok(Self(None)),
+            Some(_) => {
+                let IfMatch(version) = IfMatch::from_request_parts(parts, state).await?;
+                Ok(Self(Some(version)))
+            }
+        }
+    }
+}
 
 /// Makes a spike. It can be bought from when it starts; its rules are compiled now, so that none is found bad later.
 #[utoipa::path(
@@ -65,7 +92,7 @@ pub(crate) async fn create(
 /// Replaces what was decided about a spike, before or during its sale.
 ///
 /// More stock is on offer at once. Less stock takes back only units that are free, now and as they come free; buyers
-/// keep theirs. An end that has passed ends the sale.
+/// keep theirs. An end that has passed ends the sale. Once the sale has started its start stays.
 #[utoipa::path(
     put, path = "/admin/spikes/{spike_id}", tag = "admin", operation_id = "replace_spike",
     params(
@@ -94,6 +121,9 @@ pub(crate) async fn replace(
         if was.version != version {
             return Err(Error::Mismatch);
         }
+        if now >= was.settings.starts_at && settings.starts_at != was.settings.starts_at {
+            return Err(Error::Started);
+        }
         with_settings(was, settings.clone()).map(Some)
     })
     .await?;
@@ -114,7 +144,11 @@ pub(crate) async fn replace(
 /// Pauses the sale: from this answer on nobody can reserve, until it is resumed.
 #[utoipa::path(
     post, path = "/admin/spikes/{spike_id}/pause", tag = "admin", operation_id = "pause_spike",
-    params(("spike_id" = SpikeId, Path, description = "The spike.")), security(("bearer" = [])),
+    params(
+        ("spike_id" = SpikeId, Path, description = "The spike."),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of what was read, if it must be that."),
+    ),
+    security(("bearer" = [])),
     responses((
         status = 200, description = "The spike is paused, by this call or an earlier one.", body = AdminSpike,
         headers(("ETag" = String, description = "The version.")),
@@ -122,16 +156,23 @@ pub(crate) async fn replace(
 )]
 pub(crate) async fn pause(
     State(app): State<AppState>,
-    _admin: Admin,
+    Admin(caller): Admin,
     Path(spike_id): Path<SpikeId>,
+    version: MaybeIfMatch,
 ) -> Result<impl IntoResponse, Error> {
-    turn(&app, spike_id, true).await
+    let spike = turn(&app, spike_id, true, version).await?;
+    tracing::info!(spike.id = %spike.spike_id, spike.version = spike.version, caller.id = %caller.user_id, "spike paused");
+    Ok(answer(spike))
 }
 
 /// Lets a paused sale go on.
 #[utoipa::path(
     post, path = "/admin/spikes/{spike_id}/resume", tag = "admin", operation_id = "resume_spike",
-    params(("spike_id" = SpikeId, Path, description = "The spike.")), security(("bearer" = [])),
+    params(
+        ("spike_id" = SpikeId, Path, description = "The spike."),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of what was read, if it must be that."),
+    ),
+    security(("bearer" = [])),
     responses((
         status = 200, description = "The spike is not paused, or no longer.", body = AdminSpike,
         headers(("ETag" = String, description = "The version.")),
@@ -139,10 +180,13 @@ pub(crate) async fn pause(
 )]
 pub(crate) async fn resume(
     State(app): State<AppState>,
-    _admin: Admin,
+    Admin(caller): Admin,
     Path(spike_id): Path<SpikeId>,
+    version: MaybeIfMatch,
 ) -> Result<impl IntoResponse, Error> {
-    turn(&app, spike_id, false).await
+    let spike = turn(&app, spike_id, false, version).await?;
+    tracing::info!(spike.id = %spike.spike_id, spike.version = spike.version, caller.id = %caller.user_id, "spike resumed");
+    Ok(answer(spike))
 }
 
 /// Pauses or resumes. Redis is told even where the store says so already: an earlier call may not have come that far.
@@ -150,11 +194,15 @@ async fn turn(
     app: &AppState,
     spike_id: SpikeId,
     paused: bool,
-) -> Result<impl IntoResponse + use<>, Error> {
+    MaybeIfMatch(version): MaybeIfMatch,
+) -> Result<AdminSpike, Error> {
     let now = app.stock.now();
     let spike = update(app, spike_id, |was| {
         if was.has_ended(now) {
             return Err(Error::Ended);
+        }
+        if version.is_some_and(|version| version != was.version) {
+            return Err(Error::Mismatch);
         }
         Ok((was.paused != paused).then(|| Spike {
             paused,
@@ -164,7 +212,7 @@ async fn turn(
     })
     .await?;
     apply(app, &spike).await?;
-    Ok(answer(AdminSpike::of(spike, now)))
+    Ok(AdminSpike::of(spike, now))
 }
 
 async fn check(settings: &Settings) -> Result<(), Error> {
@@ -195,11 +243,19 @@ fn with_settings(was: &Spike, settings: Settings) -> Result<Spike, Error> {
     })
 }
 
-/// Takes free units back until there are no more than wanted; how many, if there were too many.
+/// Takes free units back until there are no more than wanted or the time is up; how many, if there were too many.
 async fn lower(app: &AppState, spike: &Spike) -> Result<Option<u32>, Error> {
     if spike.live_units() <= spike.settings.stock {
         return Ok(None);
     }
-    let retired = sale::retire_to_target(app.store.as_ref(), &app.stock, spike).await?;
+    // An earlier lowering may have retired units since what was changed here was read.
+    let spike = app.store.spike(spike.id).await?.ok_or(Error::Unknown)?;
+    let mut retired = 0;
+    let lowering = sale::retire_to_target(app.store.as_ref(), &app.stock, &spike, &mut retired);
+    if let Ok(lowered) = tokio::time::timeout(LOWER_WITHIN, lowering).await {
+        lowered?;
+    } else {
+        tracing::info!(spike.id = %spike.id, "the sweeper goes on lowering the stock");
+    }
     Ok(Some(retired))
 }

@@ -91,6 +91,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let replace = [
         Forbidden,
         NoSpike,
+        SpikeStarted,
         SpikeEnded,
         VersionMismatch,
         VersionRequired,
@@ -108,7 +109,14 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         Unavailable,
         Loading,
     ];
-    let turn = [Forbidden, NoSpike, SpikeEnded, Unavailable, Loading];
+    let turn = [
+        Forbidden,
+        NoSpike,
+        SpikeEnded,
+        VersionMismatch,
+        Unavailable,
+        Loading,
+    ];
     let read = [Forbidden, NoSpike, Unavailable];
     runtime::openapi::describe(
         Api::openapi(),

@@ -39,7 +39,7 @@ pub struct AdminSpike {
     pub status: Status,
     /// When it was made.
     pub created_at: Timestamp,
-    /// After stock was lowered: how many units were taken back at once. The others follow as they come free.
+    /// After stock was lowered: how many units were taken back at once. The others follow, as they come free too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retired_now: Option<u32>,
 }

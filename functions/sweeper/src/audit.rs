@@ -6,70 +6,92 @@
 
 mod finding;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use domain::{Order, OrderId, OrderPlaced, OrderState, Spike, SpikeId, Unit, Units};
+use domain::{Order, OrderId, OrderPlaced, OrderState, Spike, SpikeId, Unit, Units, UserId};
 use futures::{StreamExt, TryStreamExt, stream};
+use sale::Taken;
 use stock::{Release, UnitState};
 use store::{Claim, Holder};
 
-use crate::{AppState, Summary};
+use crate::{AppState, Summary, spike::Sweep};
 use finding::{Finding, finding};
 
 /// How many units are compared at a time; one Redis script reads them.
 const CHUNK: u32 = 1_000;
 const REPAIRS_AT_ONCE: usize = 8;
 
-/// Compares and repairs the sale, unless somebody else is at it.
+/// What an audit has found so far.
+#[derive(Default)]
+struct Found {
+    /// Units that differ and are not in flight.
+    differing: BTreeSet<Unit>,
+    /// Reservations that are no order yet, with the units that Redis shows for them.
+    in_flight: BTreeMap<(OrderId, UserId), Vec<Unit>>,
+    /// Orders whose claims and units agree.
+    settled: HashSet<OrderId>,
+}
+
+/// Orders that were asked for.
+#[derive(Default)]
+struct Known {
+    /// Those that there are.
+    orders: Vec<Order>,
+    /// Those of which nobody can say anything: whatever is theirs is left alone.
+    unreadable: HashSet<OrderId>,
+}
+
+/// Compares and repairs the sale, unless somebody else is at it; whether that was done and nothing had to be repaired. The
+/// lease is the sweep's until the audit is complete.
 pub(crate) async fn audit(
     app: &AppState,
     spike: &Spike,
-    summary: &mut Summary,
-) -> Result<(), sale::Error> {
-    let Some(started_at) = app.stock.lease_audit(spike.id).await? else {
-        return Ok(());
+    sweep: &mut Sweep,
+) -> Result<bool, sale::Error> {
+    let Some(lease) = app.stock.lease_audit(spike.id).await? else {
+        return Ok(false);
     };
-    let mut differing = HashSet::new();
-    let mut settled = HashSet::new();
+    sweep.lease = Some(lease.started_at);
+    let repaired_before = sweep.summary.repaired;
+    let mut found = Found::default();
     for first in (1..=spike.top).step_by(CHUNK as usize) {
         let last = spike.top.min(first + CHUNK - 1);
-        let Some(states) = app.stock.units(spike.id, first, last).await? else {
-            return Ok(()); // Redis has lost the sale; the next run loads it.
-        };
         let claims = app.store.claims(spike.id, first, last).await?;
+        let Some(states) = app.stock.units(spike.id, first, last).await? else {
+            return Ok(false); // Redis has lost the sale; the next run loads it.
+        };
         let suspects = suspects(first, &states, &claims);
-        settled.extend(
+        found.settled.extend(
             claims
                 .iter()
                 .filter(|claim| !suspects.contains(claim.unit))
                 .filter_map(order_of),
         );
         if !suspects.is_empty() {
-            repair(
-                app,
-                spike,
-                (first, last),
-                &suspects,
-                &mut differing,
-                summary,
-            )
-            .await?;
+            let summary = &mut sweep.summary;
+            repair(app, spike, (first, last), &suspects, &mut found, summary).await?;
         }
     }
-    forget_ended_buyers(app, spike.id, &settled, summary).await?;
-    count_incidents(app, spike.id, differing, summary);
-    app.stock.audited(spike.id, started_at).await?;
-    summary.audited += 1;
-    Ok(())
+    put_back(app, spike.id, &found.in_flight, &mut sweep.summary).await?;
+    forget_ended_buyers(app, spike.id, &found.settled, &mut sweep.summary).await?;
+    let differing: Units = found.differing.into_iter().collect();
+    count_incidents(spike.id, &differing, &lease.differed, &mut sweep.summary);
+    app.stock
+        .audited(spike.id, lease.started_at, &differing)
+        .await?;
+    sweep.lease = None;
+    sweep.summary.audited += 1;
+    Ok(sweep.summary.repaired == repaired_before)
 }
 
-/// Whether an order of the spike still waits for its payment.
+/// Whether an order of the spike still waits for its payment, or cannot be read.
 pub(crate) async fn has_open_orders(app: &AppState, spike: &Spike) -> Result<bool, sale::Error> {
     for first in (1..=spike.top).step_by(CHUNK as usize) {
         let last = spike.top.min(first + CHUNK - 1);
         let claims = app.store.claims(spike.id, first, last).await?;
-        let orders = orders(app, claims.iter().filter_map(order_of)).await?;
-        if orders.iter().any(|order| order.state == OrderState::Placed) {
+        let known = orders(app, claims.iter().filter_map(order_of)).await?;
+        let is_open = |order: &Order| order.state == OrderState::Placed;
+        if known.orders.iter().any(is_open) || !known.unreadable.is_empty() {
             return Ok(true);
         }
     }
@@ -90,44 +112,45 @@ fn suspects(first: Unit, states: &[UnitState], claims: &[Claim]) -> Units {
 }
 
 /// Reads the suspects again, with the orders behind them, and repairs what still differs.
+///
+/// The claims are read first: what is bought in between is claimed after Redis shows it, and so looks like a reservation
+/// whose order is there already, which is no difference. The other way round it would look like a unit on offer.
 async fn repair(
     app: &AppState,
     spike: &Spike,
     (first, last): (Unit, Unit),
     suspects: &Units,
-    differing: &mut HashSet<Unit>,
+    found: &mut Found,
     summary: &mut Summary,
 ) -> Result<(), sale::Error> {
+    let claims = app.store.claims_on(spike.id, suspects).await?;
     let Some(states) = app.stock.units(spike.id, first, last).await? else {
         return Ok(());
     };
-    let claims = app.store.claims_on(spike.id, suspects).await?;
-    let holders = states.iter().filter_map(|state| match state {
-        UnitState::Held { order_id, .. } => Some(*order_id),
-        UnitState::OnOffer | UnitState::House | UnitState::Missing => None,
-    });
+    let state = |unit: Unit| states.get(usize::try_from(unit - first).ok()?);
+    let holders = suspects.iter().filter_map(|unit| held_by(state(unit)?));
     let claimed = claims.iter().filter_map(order_of);
-    let orders = orders(app, holders.chain(claimed)).await?;
-    let surplus = spike.live_units() > spike.settings.stock;
-    let findings: Vec<(Unit, Finding)> = suspects
-        .iter()
-        .filter_map(|unit| {
-            let state = states.get(usize::try_from(unit - first).ok()?)?;
-            let claim = claims
-                .iter()
-                .find(|claim| claim.unit == unit)
-                .map(|claim| claim.holder);
-            Some((unit, finding(unit, claim, state, &orders, surplus)))
-        })
-        .collect();
-    let differs =
-        |finding: &Finding| !matches!(finding, Finding::Agrees | Finding::InFlight { .. });
-    differing.extend(
-        findings
-            .iter()
-            .filter(|(_, finding)| differs(finding))
-            .map(|(unit, _)| *unit),
-    );
+    let known = orders(app, holders.chain(claimed)).await?;
+    let mut findings: Vec<(Unit, Finding)> = Vec::new();
+    for unit in suspects.iter() {
+        let Some(state) = state(unit) else { continue };
+        let claim = claims.iter().find(|claim| claim.unit == unit);
+        let unreadable = |id: Option<OrderId>| id.is_some_and(|id| known.unreadable.contains(&id));
+        if unreadable(held_by(state)) || unreadable(claim.and_then(order_of)) {
+            continue;
+        }
+        match finding(unit, claim.map(|claim| claim.holder), state, &known.orders) {
+            Finding::Agrees => {}
+            Finding::InFlight { order_id, user_id } => {
+                let units = found.in_flight.entry((order_id, user_id)).or_default();
+                units.push(unit);
+            }
+            differs => {
+                found.differing.insert(unit);
+                findings.push((unit, differs));
+            }
+        }
+    }
     let repaired = stream::iter(findings)
         .map(|(unit, finding)| apply(app, spike.id, unit, finding))
         .buffer_unordered(REPAIRS_AT_ONCE)
@@ -145,19 +168,7 @@ async fn apply(
 ) -> Result<bool, sale::Error> {
     let one: Units = [unit].into_iter().collect();
     let repaired = match &finding {
-        Finding::Agrees => false,
-        Finding::InFlight { order_id, user_id } => {
-            let hold = app.stock.hold(spike_id, *user_id).await?;
-            let hold = hold.filter(|hold| hold.order_id == *order_id);
-            let units = hold.map_or(one, |hold| hold.units);
-            let event = OrderPlaced {
-                order_id: *order_id,
-                spike_id,
-                user_id: *user_id,
-                units,
-            };
-            app.stock.put_pending(&event).await?
-        }
+        Finding::Agrees | Finding::InFlight { .. } => false,
         Finding::Offer => app.stock.offer(spike_id, 0, &one).await? > 0,
         Finding::Release {
             order_id,
@@ -176,14 +187,50 @@ async fn apply(
         }
         Finding::Learn { truth, seen } => app.stock.learn(spike_id, unit, truth, *seen, 0).await?,
         Finding::Retire => {
-            sale::retire_unit(app.store.as_ref(), &app.stock, spike_id, unit).await?
+            let taken = sale::retire_unit(app.store.as_ref(), &app.stock, spike_id, unit).await?;
+            match taken {
+                Taken::Retired | Taken::GivenBack | Taken::Anothers => true,
+                Taken::RetiredBefore | Taken::Undecided => false,
+            }
         }
-        Finding::Unretire => app.stock.unretire(spike_id, &one).await? > 0,
     };
     if repaired {
         tracing::warn!(spike.id = %spike_id, unit, ?finding, "difference repaired");
     }
     Ok(repaired)
+}
+
+/// Puts reservations in flight back into `pending` of which nothing is there: one entry each, with all their units.
+async fn put_back(
+    app: &AppState,
+    spike_id: SpikeId,
+    in_flight: &BTreeMap<(OrderId, UserId), Vec<Unit>>,
+    summary: &mut Summary,
+) -> Result<(), sale::Error> {
+    if in_flight.is_empty() {
+        return Ok(());
+    }
+    let pending = app.stock.pending_ids(spike_id).await?;
+    let missing = in_flight
+        .iter()
+        .filter(|((order_id, _), _)| !pending.contains(order_id));
+    for ((order_id, user_id), units) in missing {
+        let (order_id, user_id) = (*order_id, *user_id);
+        // The buyer's mark names units that are another's by now too: the writer finds that out, and replaces them.
+        let hold = app.stock.hold(spike_id, user_id).await?;
+        let hold = hold.filter(|hold| hold.order_id == order_id);
+        let event = OrderPlaced {
+            order_id,
+            spike_id,
+            user_id,
+            units: hold.map_or_else(|| units.iter().copied().collect(), |hold| hold.units),
+        };
+        if app.stock.put_pending(&event).await? {
+            summary.repaired += 1;
+            tracing::warn!(spike.id = %spike_id, order.id = %order_id, "a reservation is pending again");
+        }
+    }
+    Ok(())
 }
 
 /// Removes buyers whose order has ended, so that they can buy again.
@@ -201,9 +248,10 @@ async fn forget_ended_buyers(
             .into_iter()
             .filter(|(_, order, _)| !settled.contains(order))
             .collect();
-        let orders = orders(app, unsure.iter().map(|(_, order, _)| *order)).await?;
+        let known = orders(app, unsure.iter().map(|(_, order, _)| *order)).await?;
         for (user_id, order_id, units) in unsure {
-            if orders
+            if known
+                .orders
                 .iter()
                 .any(|order| order.id == order_id && !order.state.is_live())
             {
@@ -227,43 +275,51 @@ async fn forget_ended_buyers(
     }
 }
 
-/// A unit that differed in the audit before, and differs again, is something that no repair mends.
-fn count_incidents(
-    app: &AppState,
-    spike_id: SpikeId,
-    differing: HashSet<Unit>,
-    summary: &mut Summary,
-) {
-    let mut differed = app
-        .differed
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let before = differed.remove(&spike_id).unwrap_or_default();
-    for unit in differing.intersection(&before) {
+/// A unit that differed in the audit before, whoever made it, and differs again is something that no repair mends.
+fn count_incidents(spike_id: SpikeId, differing: &Units, before: &Units, summary: &mut Summary) {
+    for unit in differing.iter().filter(|unit| before.contains(*unit)) {
         summary.incidents += 1;
         tracing::error!(spike.id = %spike_id, unit, "incident: a repaired difference is there again");
     }
-    if !differing.is_empty() {
-        differed.insert(spike_id, differing);
-    }
 }
 
-async fn orders(
-    app: &AppState,
-    ids: impl Iterator<Item = OrderId>,
-) -> Result<Vec<Order>, sale::Error> {
+/// The orders of these ids. One that cannot be read is logged, and hides none of the others.
+async fn orders(app: &AppState, ids: impl Iterator<Item = OrderId>) -> Result<Known, sale::Error> {
     let ids: HashSet<OrderId> = ids.collect();
     let ids: Vec<OrderId> = ids.into_iter().collect();
-    Ok(if ids.is_empty() {
-        Vec::new()
-    } else {
-        app.store.orders(&ids).await?
-    })
+    let mut known = Known::default();
+    if ids.is_empty() {
+        return Ok(known);
+    }
+    match app.store.orders(&ids).await {
+        Ok(orders) => known.orders = orders,
+        Err(store::Error::Corrupt(_)) => {
+            for id in ids {
+                match app.store.order(id).await {
+                    Ok(order) => known.orders.extend(order),
+                    Err(error @ store::Error::Corrupt(_)) => {
+                        tracing::error!(order.id = %id, %error, "unreadable, and left alone");
+                        known.unreadable.insert(id);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(known)
 }
 
 fn order_of(claim: &Claim) -> Option<OrderId> {
     match claim.holder {
         Holder::Order { order_id, .. } => Some(order_id),
         Holder::House => None,
+    }
+}
+
+fn held_by(state: &UnitState) -> Option<OrderId> {
+    match state {
+        UnitState::Held { order_id, .. } => Some(*order_id),
+        UnitState::OnOffer | UnitState::House | UnitState::Missing => None,
     }
 }

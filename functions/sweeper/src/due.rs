@@ -11,19 +11,31 @@ const MOST_A_RUN: u32 = 1_000;
 const ORDERS_AT_ONCE: usize = 8;
 
 /// Settles what is due by Redis' clock, the clock that `pay_by` was set by.
-pub(crate) async fn settle(app: &AppState) -> Result<Summary, sale::Error> {
+///
+/// An order that the store cannot end, because it lacks what it should hold, stays as it is and is an incident of every run:
+/// somebody has to look at it.
+pub(crate) async fn settle(app: &AppState, summary: &mut Summary) -> Result<(), sale::Error> {
     let due = app.store.due(app.stock.now(), MOST_A_RUN).await?;
-    let mut summary = Summary::default();
     let mut settled = stream::iter(due)
-        .map(|order| async move { (order.id, settle_order(app, &order).await) })
+        .map(|order| async move {
+            let outcome = settle_order(app, &order).await;
+            (order, outcome)
+        })
         .buffer_unordered(ORDERS_AT_ONCE);
-    while let Some((id, outcome)) = settled.next().await {
+    while let Some((order, outcome)) = settled.next().await {
         match outcome {
-            Ok(one) => summary += one,
-            Err(error) => tracing::warn!(order.id = %id, %error, "left to the next run"),
+            Ok(one) => *summary += one,
+            Err(sale::Error::Store(error)) if matches!(*error, store::Error::Corrupt(_)) => {
+                summary.incidents += 1;
+                tracing::error!(
+                    order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, %error,
+                    "incident: an order that is due cannot be settled"
+                );
+            }
+            Err(error) => tracing::warn!(order.id = %order.id, %error, "left to the next run"),
         }
     }
-    Ok(summary)
+    Ok(())
 }
 
 async fn settle_order(app: &AppState, order: &Order) -> Result<Summary, sale::Error> {

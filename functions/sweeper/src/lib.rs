@@ -14,11 +14,12 @@ mod spike;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{Router, extract::State, routing::post};
-use domain::{SpikeId, Unit};
+use domain::{Spike, SpikeId, Timestamp};
 use events::EventSink;
 use futures::{StreamExt, stream};
 use runtime::extract::Json;
@@ -30,6 +31,8 @@ pub use error::Error;
 
 /// How many spikes are swept at once.
 const SPIKES_AT_ONCE: usize = 8;
+/// How long orders that are due may take; what is left is the next run's.
+const SETTLE_WITHIN: Duration = Duration::from_secs(20);
 
 /// What the sweeper needs.
 #[derive(Clone)]
@@ -37,8 +40,8 @@ pub struct AppState {
     store: Arc<dyn Store>,
     stock: Stock,
     sink: Arc<dyn EventSink>,
-    /// The units that differed in this process' last audit of each spike.
-    differed: Arc<Mutex<HashMap<SpikeId, HashSet<Unit>>>>,
+    /// When this process last looked for open orders of spikes that Redis no longer has.
+    looked: Arc<Mutex<HashMap<SpikeId, Timestamp>>>,
 }
 
 impl AppState {
@@ -49,15 +52,25 @@ impl AppState {
             store,
             stock,
             sink,
-            differed: Arc::default(),
+            looked: Arc::default(),
         }
+    }
+
+    /// Whether this process may look at all the spike's orders now: once in `every`, since nothing else notes that it did.
+    fn may_look(&self, spike_id: SpikeId, every: Duration) -> bool {
+        let now = self.stock.now();
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        looked.retain(|_, at| now.since(*at) < every);
+        let may_look = !looked.contains_key(&spike_id);
+        looked.entry(spike_id).or_insert(now);
+        may_look
     }
 }
 
 /// What a run did.
 ///
 /// ```json
-/// {"spikes":1,"failed":0,"published":0,"expired":0,"released":0,"loaded":0,"configured":0,"retired":0,"audited":1,
+/// {"spikes":1,"failed":0,"absent":0,"published":0,"expired":0,"released":0,"loaded":0,"configured":0,"retired":0,"audited":1,
 ///  "repaired":0,"incidents":0,"closed":0,"shelved":0}
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -67,6 +80,8 @@ pub struct Summary {
     pub spikes: u32,
     /// Spikes whose sweep failed or ran out of time; the next run takes them up again.
     pub failed: u32,
+    /// Live sales that Redis still lacks: somebody else is loading them.
+    pub absent: u32,
     /// Pending reservations published again.
     pub published: u32,
     /// Orders that expired.
@@ -83,7 +98,7 @@ pub struct Summary {
     pub audited: u32,
     /// Differences between store and Redis that an audit repaired.
     pub repaired: u32,
-    /// Differences that an audit found for the second time.
+    /// Differences that an audit found for the second time, and orders that cannot be ended.
     pub incidents: u32,
     /// Sales closed after their end.
     pub closed: u32,
@@ -95,6 +110,7 @@ impl std::ops::AddAssign for Summary {
     fn add_assign(&mut self, other: Self) {
         self.spikes += other.spikes;
         self.failed += other.failed;
+        self.absent += other.absent;
         self.published += other.published;
         self.expired += other.expired;
         self.released += other.released;
@@ -129,26 +145,43 @@ async fn sweep(State(app): State<AppState>) -> Result<Json<Summary>, Error> {
     Ok(Json(summary))
 }
 
-/// Sweeps once: orders that are due, then every live spike. One that fails does not stop the others.
+/// Sweeps once: publishes what is pending, then settles orders that are due while it sweeps every live spike. One that
+/// fails does not stop the others.
 pub async fn run(app: &AppState) -> Result<Summary, Error> {
     let spikes = app.store.live_spikes().await?;
     let mut summary = Summary::default();
-    match due::settle(app).await {
-        Ok(settled) => summary += settled,
-        Err(error) => tracing::warn!(%error, "due orders are left to the next run"),
+    let unpublished = publish::publish_all(app, &spikes, &mut summary).await;
+    let mut settled = Summary::default();
+    let (settling, swept) = tokio::join!(
+        tokio::time::timeout(SETTLE_WITHIN, due::settle(app, &mut settled)),
+        sweep_all(app, spikes, &unpublished),
+    );
+    match settling {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "due orders are left to the next run"),
+        Err(_) => tracing::warn!("more orders are due than one run settles"),
     }
-    let mut sweeps = stream::iter(spikes)
-        .map(|listed| async move { spike::sweep(app, &listed).await })
-        .buffer_unordered(SPIKES_AT_ONCE);
-    while let Some(swept) = sweeps.next().await {
-        summary += swept;
-    }
+    summary += settled;
+    summary += swept;
     if summary.failed == 0
+        && summary.absent == 0
         && let Err(error) = app.stock.mark_complete().await
     {
         tracing::warn!(%error, "Redis is away");
     }
     Ok(summary)
+}
+
+async fn sweep_all(app: &AppState, spikes: Vec<Spike>, unpublished: &HashSet<SpikeId>) -> Summary {
+    let mut summary = Summary::default();
+    let mut sweeps = stream::iter(spikes)
+        .map(|listed| async move { (listed.id, spike::sweep(app, &listed).await) })
+        .buffer_unordered(SPIKES_AT_ONCE);
+    while let Some((id, mut swept)) = sweeps.next().await {
+        swept.failed |= u32::from(unpublished.contains(&id));
+        summary += swept;
+    }
+    summary
 }
 
 #[cfg(test)]

@@ -2,78 +2,99 @@
 
 use std::time::Duration;
 
-use domain::{Gate, Spike};
+use domain::{Gate, Spike, Timestamp};
 use sale::{LoadOutcome, Loadable};
 use stock::{Config, Configured, Sale};
 use store::Mark;
 
-use crate::{AppState, Summary, audit, publish};
+use crate::{AppState, Summary, audit};
 
-/// How long one spike may take before the others' turn; what is left is the next run's.
+/// How long one spike may take before the others' turn; what is left is the next run's. The lease of an audit is a little
+/// longer.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// How long lowering stock may take of that.
+const LOWER_WITHIN: Duration = Duration::from_secs(10);
 /// How often a sale is audited when nothing asks for it.
 const AUDIT_EVERY: Duration = Duration::from_mins(5);
 /// How long an ended sale stays in Redis.
 const SHELVE_AFTER: Duration = Duration::from_hours(24);
 
+/// One spike's sweep so far: it survives a failure and the end of its time.
+#[derive(Default)]
+pub(crate) struct Sweep {
+    /// What was done.
+    pub(crate) summary: Summary,
+    /// When the audit began whose lease is held.
+    pub(crate) lease: Option<Timestamp>,
+    /// The first step that failed. The steps are apart: a Redis that is full takes no configuration, but it can still be
+    /// audited.
+    failure: Option<sale::Error>,
+}
+
+impl Sweep {
+    fn note(&mut self, step: Result<(), sale::Error>) {
+        if let Err(error) = step {
+            self.failure.get_or_insert(error);
+        }
+    }
+}
+
 /// Sweeps the spike and says what was done; a failure is logged and counted.
 pub(crate) async fn sweep(app: &AppState, listed: &Spike) -> Summary {
-    let mut summary = Summary {
-        spikes: 1,
-        ..Summary::default()
-    };
-    let swept = tokio::time::timeout(DEADLINE, steps(app, listed, &mut summary)).await;
-    match swept {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            summary.failed = 1;
+    let mut sweep = Sweep::default();
+    sweep.summary.spikes = 1;
+    let in_time = tokio::time::timeout(DEADLINE, steps(app, listed, &mut sweep)).await;
+    if let Some(started_at) = sweep.lease
+        && let Err(error) = app.stock.give_up_audit(listed.id, started_at).await
+    {
+        tracing::warn!(spike.id = %listed.id, %error, "the lease of an audit is left to lapse");
+    }
+    match (in_time, sweep.failure) {
+        (Ok(()), None) => {}
+        (Ok(()), Some(error)) => {
+            sweep.summary.failed = 1;
             tracing::warn!(spike.id = %listed.id, %error, "sweep left to the next run");
         }
-        Err(_) => {
-            summary.failed = 1;
+        (Err(_), _) => {
+            sweep.summary.failed = 1;
             tracing::warn!(spike.id = %listed.id, "sweep ran out of time");
         }
     }
-    summary
+    sweep.summary
 }
 
-async fn steps(app: &AppState, listed: &Spike, summary: &mut Summary) -> Result<(), sale::Error> {
+async fn steps(app: &AppState, listed: &Spike, sweep: &mut Sweep) {
     // The listing may lag behind an admin's write.
-    let Some(mut spike) = app
-        .store
-        .spike(listed.id)
-        .await?
-        .filter(|spike| !spike.shelved)
-    else {
-        return Ok(());
+    let mut spike = match app.store.spike(listed.id).await {
+        Ok(Some(spike)) if !spike.shelved => spike,
+        Ok(_) => return,
+        Err(error) => return sweep.note(Err(error.into())),
     };
-    let now = app.stock.now();
-    if now >= spike.settings.ends_at && !spike.closed {
-        if !app.store.mark_spike(&spike, Mark::Closed).await? {
-            return Ok(()); // An admin has changed it; the next run looks again.
+    let closed = close(app, &mut spike, sweep).await;
+    sweep.note(closed);
+    let sale = match present(app, &spike, sweep).await {
+        Ok(Some(sale)) => sale,
+        Ok(None) => {
+            let shelved = shelve_absent(app, &spike, sweep).await;
+            return sweep.note(shelved);
         }
-        spike.closed = true;
-        summary.closed = 1;
-    }
-    let Some(sale) = present(app, &spike, summary).await? else {
-        return shelve_absent(app, &spike, summary).await;
+        Err(error) => return sweep.note(Err(error)),
     };
-    configure(app, &spike, &sale, summary).await?;
-    summary.published = publish::publish_due(app, spike.id).await?;
-    if sale.top < spike.top {
-        app.stock
-            .offer(spike.id, spike.top, &domain::Units::none())
-            .await?;
-    }
-    summary.retired = sale::retire_to_target(app.store.as_ref(), &app.stock, &spike).await?;
-    let audited_lately = sale
-        .audited_at
-        .is_some_and(|at| now.since(at) < AUDIT_EVERY);
-    if sale.audit_wanted || !audited_lately {
-        audit::audit(app, &spike, summary).await?;
-    }
-    if now >= spike.settings.ends_at + SHELVE_AFTER {
-        shelve(app, &spike, summary).await?;
+    let configured = configure(app, &spike, &sale, sweep).await;
+    sweep.note(configured);
+    let raised = raise(app, &spike, &sale).await;
+    sweep.note(raised);
+    let lowered = lower(app, &spike, &sale, sweep).await;
+    sweep.note(lowered);
+    let audited = audit_or_shelve(app, &spike, &sale, sweep).await;
+    sweep.note(audited);
+}
+
+/// Closes a spike that has ended, unless an admin has changed it since it was read: the next run looks again then.
+async fn close(app: &AppState, spike: &mut Spike, sweep: &mut Sweep) -> Result<(), sale::Error> {
+    if app.stock.now() >= spike.settings.ends_at && !spike.closed {
+        spike.closed = app.store.mark_spike(spike, Mark::Closed).await?;
+        sweep.summary.closed = u32::from(spike.closed);
     }
     Ok(())
 }
@@ -82,40 +103,80 @@ async fn steps(app: &AppState, listed: &Spike, summary: &mut Summary) -> Result<
 async fn present(
     app: &AppState,
     spike: &Spike,
-    summary: &mut Summary,
+    sweep: &mut Sweep,
 ) -> Result<Option<Sale>, sale::Error> {
     if let Some(sale) = app.stock.sale(spike.id).await? {
         return Ok(Some(sale));
     }
     let outcome = sale::load(app.store.as_ref(), &app.stock, spike.id, Loadable::Live).await?;
-    summary.loaded += u32::from(outcome == LoadOutcome::Loaded);
-    Ok(app.stock.sale(spike.id).await?)
+    sweep.summary.loaded = u32::from(outcome == LoadOutcome::Loaded);
+    let sale = app.stock.sale(spike.id).await?;
+    sweep.summary.absent = u32::from(sale.is_none() && !spike.has_ended(app.stock.now()));
+    Ok(sale)
 }
 
 async fn configure(
     app: &AppState,
     spike: &Spike,
     sale: &Sale,
-    summary: &mut Summary,
+    sweep: &mut Sweep,
 ) -> Result<(), sale::Error> {
     if sale.version < spike.version || sale.gate != spike.gate() {
         let configured = app.stock.configure(&Config::of(spike)).await?;
-        summary.configured += u32::from(configured == Configured::Applied);
+        sweep.summary.configured = u32::from(configured == Configured::Applied);
     }
     Ok(())
 }
 
-/// Drops an ended sale from Redis, once an audit finds it as the store has it and nothing is open any more.
-async fn shelve(app: &AppState, spike: &Spike, summary: &mut Summary) -> Result<(), sale::Error> {
-    let mut last = Summary::default();
-    audit::audit(app, spike, &mut last).await?;
-    let settled = last.audited == 1 && last.repaired == 0 && spike.gate() == Gate::Closed;
-    if settled
-        && !audit::has_open_orders(app, spike).await?
-        && app.stock.drop_sale(spike.id).await?
-    {
+async fn raise(app: &AppState, spike: &Spike, sale: &Sale) -> Result<(), sale::Error> {
+    if sale.top < spike.top {
+        let none = domain::Units::none();
+        app.stock.offer(spike.id, spike.top, &none).await?;
+    }
+    Ok(())
+}
+
+/// Retires units until the target is met, those first that a lowering has left half-done.
+async fn lower(
+    app: &AppState,
+    spike: &Spike,
+    sale: &Sale,
+    sweep: &mut Sweep,
+) -> Result<(), sale::Error> {
+    if spike.live_units() <= spike.settings.stock && sale.retiring == 0 {
+        return Ok(());
+    }
+    let retired = &mut sweep.summary.retired;
+    let lowering = sale::retire_to_target(app.store.as_ref(), &app.stock, spike, retired);
+    let lowered = tokio::time::timeout(LOWER_WITHIN, lowering).await;
+    // Without an answer in time the rest is the next run's: it is not a failure that there is much to do.
+    lowered.unwrap_or(Ok(()))
+}
+
+/// Audits the sale if it is time to. A day after its end it is dropped from Redis, once an audit finds it as the store has
+/// it and nothing is open any more.
+async fn audit_or_shelve(
+    app: &AppState,
+    spike: &Spike,
+    sale: &Sale,
+    sweep: &mut Sweep,
+) -> Result<(), sale::Error> {
+    let now = app.stock.now();
+    let audited_lately = sale
+        .audited_at
+        .is_some_and(|at| now.since(at) < AUDIT_EVERY);
+    if audited_lately && !sale.audit_wanted {
+        return Ok(());
+    }
+    let over = now >= spike.settings.ends_at + SHELVE_AFTER;
+    let may_go = over
+        && spike.gate() == Gate::Closed
+        && sale.pending == 0
+        && !audit::has_open_orders(app, spike).await?;
+    let in_order = audit::audit(app, spike, sweep).await?;
+    if may_go && in_order && app.stock.drop_sale(spike.id).await? {
         let shelved = app.store.mark_spike(spike, Mark::Shelved).await?;
-        summary.shelved += u32::from(shelved);
+        sweep.summary.shelved = u32::from(shelved);
     }
     Ok(())
 }
@@ -124,12 +185,12 @@ async fn shelve(app: &AppState, spike: &Spike, summary: &mut Summary) -> Result<
 async fn shelve_absent(
     app: &AppState,
     spike: &Spike,
-    summary: &mut Summary,
+    sweep: &mut Sweep,
 ) -> Result<(), sale::Error> {
     let over = app.stock.now() >= spike.settings.ends_at + SHELVE_AFTER;
-    if over && !audit::has_open_orders(app, spike).await? {
+    if over && app.may_look(spike.id, AUDIT_EVERY) && !audit::has_open_orders(app, spike).await? {
         let shelved = app.store.mark_spike(spike, Mark::Shelved).await?;
-        summary.shelved += u32::from(shelved);
+        sweep.summary.shelved = u32::from(shelved);
     }
     Ok(())
 }

@@ -14,6 +14,9 @@ use tower::ServiceExt;
 
 use super::*;
 
+mod apart;
+mod audits;
+
 /// A broker that keeps what it is sent, or refuses everything.
 #[derive(Default)]
 struct Sink {
@@ -271,16 +274,6 @@ async fn fault_21_units_freed_later_are_retired_until_the_target_is_met() {
 }
 
 #[tokio::test]
-async fn a_retirement_that_was_cut_off_is_finished_or_undone() {
-    let sale = Sale::of(3).await;
-    let (app, _) = settled(&sale).await;
-    assert_eq!(sale.stock.retire(sale.spike.id, 1).await.unwrap().len(), 1);
-    ask_for_an_audit(&sale).await;
-    assert_eq!(run(&app).await.unwrap().repaired, 1);
-    assert_eq!(sale.check_at_rest().await.len(), 3);
-}
-
-#[tokio::test]
 async fn a_pause_that_redis_missed_is_repeated() {
     let sale = Sale::of(3).await;
     let (app, _) = settled(&sale).await;
@@ -294,11 +287,7 @@ async fn a_pause_that_redis_missed_is_repeated() {
 
 #[tokio::test]
 async fn an_ended_sale_is_closed_and_a_day_later_shelved_when_nothing_is_open() {
-    let sale = Sale::with(|settings| {
-        settings.starts_at = settings.starts_at - Duration::from_hours(48);
-        settings.ends_at = settings.starts_at + Duration::from_hours(1);
-    })
-    .await;
+    let sale = long_over().await;
     let placed = sale.lost(&[1]);
     let order = sale.place(&placed).await;
     let (app, _) = settled(&sale).await;
@@ -318,11 +307,7 @@ async fn an_ended_sale_is_closed_and_a_day_later_shelved_when_nothing_is_open() 
 
 #[tokio::test]
 async fn an_ended_sale_that_redis_lost_is_shelved_too() {
-    let sale = Sale::with(|settings| {
-        settings.starts_at = settings.starts_at - Duration::from_hours(48);
-        settings.ends_at = settings.starts_at + Duration::from_hours(1);
-    })
-    .await;
+    let sale = long_over().await;
     sale.redis.flush().await;
     let (_, _) = settled(&sale).await;
     assert!(sale.stored().await.shelved);
@@ -349,4 +334,30 @@ async fn ask_for_an_audit(sale: &Sale) {
         .arg("audit")
         .arg(ms);
     set.exec_async(&mut redis).await.unwrap();
+}
+
+/// A sale that ended two days ago.
+async fn long_over() -> Sale {
+    Sale::with(|settings| {
+        settings.starts_at = settings.starts_at - Duration::from_hours(48);
+        settings.ends_at = settings.starts_at + Duration::from_hours(1);
+    })
+    .await
+}
+
+fn key(sale: &Sale, kind: &str) -> String {
+    format!("spike:{{{}}}:{kind}", sale.spike.id)
+}
+
+/// Lets Redis lose something.
+async fn forget(sale: &Sale, command: &str, kind: &str, what: &str) {
+    let mut redis = sale.redis.connection().await;
+    let mut forget = redis::cmd(command);
+    forget.arg(key(sale, kind)).arg(what);
+    forget.exec_async(&mut redis).await.unwrap();
+}
+
+async fn pending(sale: &Sale) -> u32 {
+    let shown = sale.stock.sale(sale.spike.id).await.unwrap();
+    shown.unwrap().pending
 }

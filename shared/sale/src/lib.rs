@@ -17,7 +17,7 @@ pub use admission::Admission;
 pub use catalog::Catalog;
 pub use load::{LoadOutcome, Loadable, load};
 pub use release::{end_order, finish_release};
-pub use retire::{retire_to_target, retire_unit};
+pub use retire::{Taken, retire_to_target, retire_unit};
 
 /// Which part did not answer. Whoever gets it may repeat the call, unless it [is a defect](Error::is_defect).
 #[derive(Debug, Clone, thiserror::Error)]

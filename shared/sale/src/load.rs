@@ -36,7 +36,7 @@ pub enum LoadOutcome {
 ///
 /// One loader per spike works at a time; a second one, or one with an old view, does no harm: a sale that is present
 /// is never loaded again, and what is wrong with a unit is found when somebody claims it (rule 8) and by the audit that
-/// follows every load.
+/// follows every load. A spike that was shelved is live again, so that what is loaded is swept and shelved in its turn.
 pub async fn load(
     store: &dyn Store,
     stock: &Stock,

@@ -1,6 +1,6 @@
 //! A sale over a real Redis and the embedded store, for tests.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use domain::{
     Currency, Money, Order, OrderId, OrderPlaced, Spike, SpikeId, Timestamp, Units, UserId,
@@ -152,7 +152,8 @@ impl Sale {
         must(self.store.spike(self.spike.id).await).unwrap_or_else(|| panic!("no spike"))
     }
 
-    /// Checks I1, I2 and I4 at rest, and that nothing is pending; the free units.
+    /// Checks I1, I2 and I4 at rest: units, buyers and claims say the same on both sides, and nothing is pending or being
+    /// retired; the free units.
     ///
     /// # Panics
     /// If one does not hold.
@@ -161,7 +162,7 @@ impl Sale {
         let states = must(self.stock.units(self.spike.id, 1, top).await);
         let states = states.unwrap_or_else(|| panic!("the sale is not loaded"));
         let claims = must(self.store.claims(self.spike.id, 1, top).await);
-        let mut free = Vec::new();
+        let (mut free, mut buyers) = (Vec::new(), BTreeMap::new());
         for (unit, state) in (1..).zip(&states) {
             let claim = claims
                 .iter()
@@ -184,17 +185,32 @@ impl Sale {
                     );
                     let live = must(self.store.live_order(self.spike.id, user_id).await);
                     assert_eq!(live.map(|live| live.id), Some(order_id));
+                    buyers.insert(user_id, (order_id, order.units));
                 }
                 other => panic!("unit {unit} differs: {other:?}"),
             }
         }
         let sale = must(self.stock.sale(self.spike.id).await);
         assert_eq!(
-            sale.map(|sale| sale.pending),
-            Some(0),
-            "something is pending"
+            sale.map(|sale| (sale.pending, sale.retiring)),
+            Some((0, 0)),
+            "something is pending or being retired"
         );
+        assert_eq!(self.buyers().await, buyers, "the buyers that Redis shows");
         free.into_iter().collect()
+    }
+
+    async fn buyers(&self) -> BTreeMap<UserId, (OrderId, Units)> {
+        let (mut buyers, mut cursor) = (BTreeMap::new(), None);
+        loop {
+            let page = must(self.stock.buyers_page(self.spike.id, cursor).await);
+            let holds = page.holds.into_iter();
+            buyers.extend(holds.map(|(user_id, order_id, units)| (user_id, (order_id, units))));
+            cursor = page.next;
+            if cursor.is_none() {
+                return buyers;
+            }
+        }
     }
 }
 

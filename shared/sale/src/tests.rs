@@ -69,6 +69,21 @@ async fn an_ended_spike_is_loaded_for_the_writer_only() {
 }
 
 #[tokio::test]
+async fn a_shelved_sale_that_the_writer_loads_is_live_again() {
+    let sale =
+        Sale::with(|settings| settings.ends_at = settings.starts_at + Duration::from_secs(1)).await;
+    let store = sale.store.as_ref();
+    let seen = sale.stored().await;
+    for mark in [store::Mark::Closed, store::Mark::Shelved] {
+        assert!(store.mark_spike(&seen, mark).await.unwrap());
+    }
+    sale.redis.flush().await;
+    let ended = load(store, &sale.stock, sale.spike.id, Loadable::Ended).await;
+    assert_eq!(ended.unwrap(), LoadOutcome::Loaded);
+    assert!(!sale.stored().await.shelved, "it is swept again");
+}
+
+#[tokio::test]
 async fn an_unknown_spike_is_not_loaded() {
     let sale = Sale::of(1).await;
     let id = domain::SpikeId::mint(sale.stock.now(), rand::random());
@@ -141,13 +156,53 @@ async fn only_as_many_units_are_retired_as_the_admin_wants() {
             .unwrap()
     );
     let stored = sale.stored().await;
-    let (one, two) = tokio::join!(
-        retire_to_target(sale.store.as_ref(), &sale.stock, &stored),
-        retire_to_target(sale.store.as_ref(), &sale.stock, &stored),
+    let (mut one, mut two) = (0, 0);
+    let (first, second) = tokio::join!(
+        retire_to_target(sale.store.as_ref(), &sale.stock, &stored, &mut one),
+        retire_to_target(sale.store.as_ref(), &sale.stock, &stored, &mut two),
     );
-    assert_eq!(one.unwrap() + two.unwrap(), 3);
+    first.unwrap();
+    second.unwrap();
+    assert_eq!(one + two, 3);
     assert_eq!(sale.stored().await.live_units(), 3);
     assert_eq!(sale.check_at_rest().await.len(), 1);
+}
+
+#[tokio::test]
+async fn fault_21_a_lowering_that_broke_off_is_finished_before_another_unit_is_taken() {
+    let sale = Sale::of(10).await;
+    let was = sale.stored().await;
+    let mut lower = was.clone();
+    (lower.version, lower.settings.stock) = (2, 7);
+    assert!(sale.store.replace_spike(&was, &lower).await.unwrap());
+    // The store goes away while three units are being retired.
+    let (away, engine) = store::testing::store().await;
+    drop(engine);
+    let mut retired = 0;
+    let broken = retire_to_target(away.as_ref(), &sale.stock, &lower, &mut retired).await;
+    assert!(matches!(broken, Err(Error::Store(_))));
+    let shown = sale.stock.sale(sale.spike.id).await.unwrap().unwrap();
+    assert_eq!((retired, shown.left, shown.retiring), (0, 7, 3));
+
+    let store = sale.store.as_ref();
+    retire_to_target(store, &sale.stock, &lower, &mut retired)
+        .await
+        .unwrap();
+    let shown = sale.stock.sale(sale.spike.id).await.unwrap().unwrap();
+    assert_eq!((retired, shown.left, shown.retiring), (3, 7, 0));
+    assert_eq!(sale.check_at_rest().await, (4..=10).collect());
+
+    // The admin has thought better of it meanwhile: what was taken goes back.
+    assert_eq!(
+        sale.stock.retire(sale.spike.id, 2).await.unwrap().len(),
+        2,
+        "a lowering that broke off"
+    );
+    let stored = sale.stored().await;
+    retire_to_target(store, &sale.stock, &stored, &mut retired)
+        .await
+        .unwrap();
+    assert_eq!((retired, sale.check_at_rest().await.len()), (3, 7));
 }
 
 #[tokio::test]
@@ -157,16 +212,13 @@ async fn a_unit_that_is_another_s_is_learnt_instead_of_retired() {
     sale.place(&lost).await;
     let taken = sale.stock.retire(sale.spike.id, 2).await.unwrap();
     assert_eq!(taken, (1..=2).collect::<Units>());
-    assert!(
-        !retire_unit(sale.store.as_ref(), &sale.stock, sale.spike.id, 1)
-            .await
-            .unwrap()
-    );
-    assert!(
-        !retire_unit(sale.store.as_ref(), &sale.stock, sale.spike.id, 2)
-            .await
-            .unwrap()
-    );
+    let retire = async |unit| {
+        let decided = retire_unit(sale.store.as_ref(), &sale.stock, sale.spike.id, unit).await;
+        decided.unwrap()
+    };
+    assert_eq!(retire(1).await, Taken::Anothers);
+    assert_eq!(retire(2).await, Taken::GivenBack);
+    sale.stock.settle(sale.spike.id, &taken).await.unwrap();
     assert_eq!(sale.check_at_rest().await, [2].into_iter().collect());
     let claims = sale.store.claims(sale.spike.id, 1, 2).await.unwrap();
     assert!(
@@ -228,6 +280,7 @@ async fn nobody_is_admitted_by_default() {
             id,
             username: format!("user-{age}").parse().unwrap(),
             password_hash: None,
+            credentials_version: 1,
             display_name: None,
             attributes,
             roles: Vec::new(),

@@ -77,12 +77,12 @@ pub(crate) fn hold(text: &str) -> Result<(OrderId, Units), Error> {
     Ok((parsed(order_id)?, parsed(units)?))
 }
 
-/// A value of `held`: `reservation|user|ms`.
-pub(crate) fn holder(text: &str) -> Result<(OrderId, UserId, Timestamp), Error> {
+/// A value of `held`: `reservation|user|ms`. The time is for the outbox only.
+pub(crate) fn holder(text: &str) -> Result<(OrderId, UserId), Error> {
     let parts: Vec<&str> = text.split('|').collect();
     let [order_id, user_id, since] = parts[..] else {
         return Err(unreadable("not a holder", text));
     };
-    let since = parsed(since).map(Timestamp::from_millis)?;
-    Ok((parsed(order_id)?, parsed(user_id)?, since))
+    parsed::<i64>(since)?;
+    Ok((parsed(order_id)?, parsed(user_id)?))
 }

@@ -4,14 +4,15 @@
 //!
 //! | key | type | lifetime | content | written by |
 //! |---|---|---|---|---|
-//! | `spike:{ID}:sale` | hash | until dropped | `next` (highest unit handed out), `top`, `opens` (ms from which one can buy: `starts` or `healing_until`, whichever is later; never unless open), `ends` (ms), `limit`, `guarded` (1: access rules), `state` (open, paused, closed), `starts` (ms), `version`, `epoch` (counts loads; for logs), `healing_until` (ms), `audit` (ms: an audit was asked for), `audited` (ms: the last complete audit began) | `load`, `configure`, `reserve`, `reassign`, `learn`, `offer`, `retire`, `audited` |
+//! | `spike:{ID}:sale` | hash | until dropped | `next` (highest unit handed out), `top`, `opens` (ms from which one can buy: `starts` or `healing_until`, whichever is later; never unless open), `ends` (ms), `limit`, `guarded` (1: access rules), `state` (open, paused, closed), `starts` (ms), `version`, `epoch` (counts loads; for logs), `healing_until` (ms), `audit` (ms: an audit was asked for), `audited` (ms: the last complete audit began), `differed` (units that it found to differ, at most 100) | `load`, `configure`, `reserve`, `reassign`, `learn`, `offer`, `retire`, `audited` |
 //! | `spike:{ID}:free` | set | until dropped | units given back, none above `next` | `load`, `release`, `learn`, `offer`; emptied by `reserve`, `reassign`, `retire` |
 //! | `spike:{ID}:buyers` | hash | until dropped | user -> `reservation\|units` (`ID\|3,7`) | `load`, `reserve`, `reassign`, `learn`, `release` |
 //! | `spike:{ID}:held` | hash | until dropped | unit -> `reservation\|user\|ms` (since when), or `#retire` | `load`, `reserve`, `reassign`, `learn`, `retire`, `release` |
 //! | `spike:{ID}:pending` | sorted set by next publish time (ms) | until dropped | `reservation\|user\|units`: handed out and not yet known to be durable | `reserve`, `reassign`, `due`, `put_back`; emptied by `ack`, `release` |
+//! | `spike:{ID}:retiring` | set | until dropped | units that the house took and of which the store may not know yet | `retire`; emptied by `settle`, `retire` |
 //! | `spike:{ID}:access:USER` | string | 30 s | verdict: `+`, or `-` and the reason | `reserve`, `remember_verdict` |
 //! | `spike:{ID}:loading` | string | 5 s | one loader per spike | `lock_loading`, `load` |
-//! | `spike:{ID}:auditing` | string | 60 s | one auditor per spike; when it began (ms) | `lease_audit`, `audited` |
+//! | `spike:{ID}:auditing` | string | 35 s | one auditor per spike; when it began (ms) | `lease_audit`, `audited` |
 //! | `spike:complete` | string | for ever | every live sale was loaded since Redis was last empty | `mark_complete` |
 //!
 //! A sale is present if its hash has `state`; no script makes a part of a sale. Units 1..`next` are each in `free`, in
@@ -43,6 +44,7 @@ pub(crate) enum Key {
     Buyers,
     Held,
     Pending,
+    Retiring,
     Access(UserId),
     Loading,
     Auditing,
@@ -67,6 +69,7 @@ impl Key {
             Self::Buyers => "buyers",
             Self::Held => "held",
             Self::Pending => "pending",
+            Self::Retiring => "retiring",
             Self::Access(_) => "access",
             Self::Loading => "loading",
             Self::Auditing => "auditing",

@@ -40,7 +40,7 @@ use url::Url;
 
 pub use connection::Connection;
 pub use error::Error;
-pub use outbox::Due;
+pub use outbox::{AuditLease, Due};
 pub use reserve::{Request, Reserved};
 pub use sale::{Claim, Config, Configured, Load, Loaded, Sale, Supply};
 pub use view::{BUYERS_AT_MOST, Buyers, Hold, UNITS_PER_CALL, UnitState};
@@ -118,11 +118,6 @@ impl Stock {
         if self.0.clock.claim_measurement() {
             let _ = self.measure_clock().await;
         }
-    }
-
-    /// Whether Redis answers now: a readiness check.
-    pub async fn ping(&self) -> Result<(), Error> {
-        self.command(&redis::cmd("PING")).await.map(drop)
     }
 
     /// Calls a script that a buyer waits for.

@@ -1,8 +1,8 @@
 //! The outbox (`pending`) and the audit's lease: what the sweeper works with.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use domain::{OrderPlaced, SpikeId, Timestamp};
+use domain::{OrderId, OrderPlaced, SpikeId, Timestamp, Units};
 use redis::Value;
 
 use crate::{
@@ -19,6 +19,18 @@ pub struct Due {
     pub event: OrderPlaced,
     /// How long ago the units were reserved.
     pub age: Duration,
+}
+
+/// How many differing units an audit leaves to the next one.
+const DIFFERED_AT_MOST: usize = 100;
+
+/// The right to audit a spike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditLease {
+    /// When the audit begins, by Redis' clock.
+    pub started_at: Timestamp,
+    /// Units that differed in the last complete audit, at most 100.
+    pub differed: Units,
 }
 
 impl Stock {
@@ -46,32 +58,109 @@ impl Stock {
         Ok(due)
     }
 
-    /// Puts a reservation back into the outbox, due at once, if it is missing there and Redis shows that it holds all
-    /// of these units; whether it did.
+    /// Puts a reservation back into the outbox, due at once, if it is missing there and Redis shows these units as its
+    /// buyer's, or that it holds all of them; whether it did.
     pub async fn put_pending(&self, placed: &OrderPlaced) -> Result<bool, Error> {
-        let keys = [Key::Sale, Key::Held, Key::Pending];
+        let keys = [Key::Sale, Key::Held, Key::Pending, Key::Buyers];
         let call = Call::new(&PUT_BACK, placed.spike_id, &keys)
             .arg(placed.order_id.to_string())
             .arg(placed.member())
+            .arg(placed.user_id.to_string())
+            .arg(placed.units.to_string())
             .arg(placed.units.as_slice());
         answer::flag(self.quick(call).await?)
     }
 
-    /// Makes the caller the spike's one auditor for a minute; answers when the audit begins by Redis' clock, or `None`
-    /// if there is another auditor or the sale is not loaded.
-    pub async fn lease_audit(&self, spike_id: SpikeId) -> Result<Option<Timestamp>, Error> {
-        let call = Call::new(&LEASE_AUDIT, spike_id, &[Key::Sale, Key::Auditing]);
-        match self.quick(call).await? {
-            Value::Nil => Ok(None),
-            started_at => answer::time(started_at).map(Some),
+    /// Lets reservations that were taken by [`Stock::take_due`] and not sent come again `after` this time, whatever their
+    /// age. Those that are no longer in the outbox stay out.
+    pub async fn send_sooner(
+        &self,
+        spike_id: SpikeId,
+        unsent: &[OrderPlaced],
+        after: Duration,
+    ) -> Result<(), Error> {
+        if unsent.is_empty() {
+            return Ok(());
+        }
+        let at_ms = (self.now() + after).as_millis();
+        let mut add = redis::cmd("ZADD");
+        add.arg(Key::Pending.of(spike_id)).arg("XX");
+        for event in unsent {
+            add.arg(at_ms).arg(event.member());
+        }
+        self.command(&add).await.map(drop)
+    }
+
+    /// Which reservations are in the outbox; those that come or go meanwhile may be missed. At most as many as there are
+    /// units.
+    pub async fn pending_ids(&self, spike_id: SpikeId) -> Result<HashSet<OrderId>, Error> {
+        let (mut ids, mut cursor) = (HashSet::new(), String::from("0"));
+        loop {
+            let mut scan = redis::cmd("ZSCAN");
+            scan.arg(Key::Pending.of(spike_id)).arg(&cursor);
+            scan.arg("COUNT").arg(500);
+            let [next, members] = answer::values(self.command(&scan).await?)?;
+            for pair in answer::list(members)?.chunks(2) {
+                let member = pair.first().cloned().unwrap_or(Value::Nil);
+                // An entry that cannot be read is logged where it is due.
+                if let Ok(event) = OrderPlaced::from_member(spike_id, &answer::text(member)?) {
+                    ids.insert(event.order_id);
+                }
+            }
+            cursor = answer::text(next)?;
+            if cursor == "0" {
+                return Ok(ids);
+            }
         }
     }
 
-    /// Notes that the audit which began at `started_at` (the answer of [`Stock::lease_audit`]) is complete, and ends
-    /// its lease. Wishes for an audit from before it began are fulfilled.
-    pub async fn audited(&self, spike_id: SpikeId, started_at: Timestamp) -> Result<(), Error> {
-        let call =
+    /// Makes the caller the spike's one auditor for 35 s; `None` if there is another auditor or the sale is not loaded.
+    pub async fn lease_audit(&self, spike_id: SpikeId) -> Result<Option<AuditLease>, Error> {
+        let call = Call::new(&LEASE_AUDIT, spike_id, &[Key::Sale, Key::Auditing]);
+        match self.quick(call).await? {
+            Value::Nil => Ok(None),
+            lease => {
+                let [started_at, differed] = answer::values(lease)?;
+                Ok(Some(AuditLease {
+                    started_at: answer::time(started_at)?,
+                    differed: answer::parsed(&answer::text(differed)?)?,
+                }))
+            }
+        }
+    }
+
+    /// Notes that the audit which began at `started_at` is complete, and ends its lease. Wishes for an audit from before
+    /// it began are fulfilled. The first of the `differing` units are kept for the next audit.
+    pub async fn audited(
+        &self,
+        spike_id: SpikeId,
+        started_at: Timestamp,
+        differing: &Units,
+    ) -> Result<(), Error> {
+        let kept: Units = differing.iter().take(DIFFERED_AT_MOST).collect();
+        self.end_audit(spike_id, started_at, Some(&kept)).await
+    }
+
+    /// Ends the lease of the audit which began at `started_at` and was not completed, so that another can begin at once.
+    pub async fn give_up_audit(
+        &self,
+        spike_id: SpikeId,
+        started_at: Timestamp,
+    ) -> Result<(), Error> {
+        self.end_audit(spike_id, started_at, None).await
+    }
+
+    async fn end_audit(
+        &self,
+        spike_id: SpikeId,
+        started_at: Timestamp,
+        differing: Option<&Units>,
+    ) -> Result<(), Error> {
+        let mut call =
             Call::new(&AUDITED, spike_id, &[Key::Sale, Key::Auditing]).arg(started_at.as_millis());
+        if let Some(units) = differing {
+            call = call.arg(units.to_string());
+        }
         match self.quick(call).await? {
             Value::Int(0 | 1) => Ok(()),
             other => Err(unreadable("no answer of audited", &other)),

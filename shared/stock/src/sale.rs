@@ -135,6 +135,8 @@ pub struct Sale {
     pub buyers: u32,
     /// How many reservations are not yet known to be durable.
     pub pending: u32,
+    /// How many units the house took of which the store may not know yet.
+    pub retiring: u32,
     /// Whether somebody asked for an audit since the last one began, or there was none.
     pub audit_wanted: bool,
     /// When the last complete audit began.
@@ -158,7 +160,14 @@ impl Stock {
 
     /// Makes the sale if Redis does not have it. Ends the caller's [`Stock::lock_loading`]. Asks for an audit.
     pub async fn load(&self, load: &Load) -> Result<Loaded, Error> {
-        let keys = [Key::Sale, Key::Buyers, Key::Held, Key::Free, Key::Loading];
+        let keys = [
+            Key::Sale,
+            Key::Buyers,
+            Key::Held,
+            Key::Free,
+            Key::Loading,
+            Key::Retiring,
+        ];
         let call = load
             .config
             .args(Call::new(&LOAD, load.config.spike_id, &keys))
@@ -205,7 +214,13 @@ impl Stock {
 
     /// The sale, if Redis has it.
     pub async fn sale(&self, spike_id: SpikeId) -> Result<Option<Sale>, Error> {
-        let keys = [Key::Sale, Key::Free, Key::Buyers, Key::Pending];
+        let keys = [
+            Key::Sale,
+            Key::Free,
+            Key::Buyers,
+            Key::Pending,
+            Key::Retiring,
+        ];
         let answer = self.quick(Call::new(&READ, spike_id, &keys)).await?;
         match answer {
             Value::Nil => Ok(None),
@@ -221,6 +236,7 @@ impl Stock {
             Key::Free,
             Key::Buyers,
             Key::Held,
+            Key::Retiring,
             Key::Loading,
             Key::Auditing,
         ];
@@ -254,7 +270,7 @@ impl Config {
 }
 
 fn sale(answer: Value) -> Result<Sale, Error> {
-    let [fields, free, buyers, pending] = answer::values(answer)?;
+    let [fields, free, buyers, pending, retiring] = answer::values(answer)?;
     let [
         version,
         state,
@@ -295,6 +311,7 @@ fn sale(answer: Value) -> Result<Sale, Error> {
         left: range.saturating_add(free),
         buyers: answer::number(buyers)?,
         pending: answer::number(pending)?,
+        retiring: answer::number(retiring)?,
         // An audit that was asked for in the very millisecond in which one began may have been missed by it.
         audit_wanted: audited_at.is_none() || audit >= audited_at,
         audited_at,

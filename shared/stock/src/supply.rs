@@ -20,10 +20,13 @@ impl Stock {
         answer::number(self.patient(call).await?)
     }
 
-    /// Lets the house take up to `most` units that are on offer; answers which. The store decides next whether each is
-    /// retired; those that it refuses go back by [`Stock::unretire`].
+    /// Lets the house take units that are on offer; answers which it holds without [`Stock::settle`] having been told what
+    /// the store says. Those that an earlier call took come first, however many; then new ones up to `most` in all, or
+    /// 1,000 if that is less. The store decides next whether each is retired; those that it refuses go
+    /// back by [`Stock::unretire`].
     pub async fn retire(&self, spike_id: SpikeId, most: u32) -> Result<Units, Error> {
-        let call = Call::new(&RETIRE, spike_id, &[Key::Sale, Key::Held, Key::Free]).arg(most);
+        let keys = [Key::Sale, Key::Held, Key::Free, Key::Retiring];
+        let call = Call::new(&RETIRE, spike_id, &keys).arg(most);
         let units = answer::list(self.patient(call).await?)?;
         let count = units.len();
         let units: Units = units
@@ -35,5 +38,15 @@ impl Stock {
         } else {
             Err(unreadable("units that retire took", &units))
         }
+    }
+
+    /// Notes that the store has decided about these units of the house, and Redis knows it.
+    pub async fn settle(&self, spike_id: SpikeId, units: &Units) -> Result<(), Error> {
+        if units.is_empty() {
+            return Ok(());
+        }
+        let mut remove = redis::cmd("SREM");
+        remove.arg(Key::Retiring.of(spike_id)).arg(units.as_slice());
+        self.command(&remove).await.map(drop)
     }
 }

@@ -1,6 +1,6 @@
 //! Looking at units and buyers, for the audit, the statistics and the buyer's own order.
 
-use domain::{OrderId, SpikeId, Timestamp, Unit, Units, UserId, Verdict};
+use domain::{OrderId, SpikeId, Unit, Units, UserId, Verdict};
 use redis::Value;
 
 use crate::{
@@ -28,8 +28,6 @@ pub enum UnitState {
         order_id: OrderId,
         /// Its owner.
         user_id: UserId,
-        /// When Redis wrote this down: at the reservation, or when it was loaded or learned.
-        since: Timestamp,
     },
     /// The house holds it.
     House,
@@ -167,11 +165,9 @@ fn unit_state(value: Value) -> Result<UnitState, Error> {
         "+" => Ok(UnitState::OnOffer),
         "" => Ok(UnitState::Missing),
         HOUSE => Ok(UnitState::House),
-        holder => answer::holder(holder).map(|(order_id, user_id, since)| UnitState::Held {
-            order_id,
-            user_id,
-            since,
-        }),
+        holder => {
+            answer::holder(holder).map(|(order_id, user_id)| UnitState::Held { order_id, user_id })
+        }
     }
 }
 

@@ -151,9 +151,10 @@ impl Stock {
 
     /// Writes the store's holder of a unit into Redis and takes the unit off the offer; whether it did.
     ///
-    /// It acts only while Redis shows the holder that the caller saw, nobody, or the truth already. What Redis showed
+    /// It acts only while Redis shows the holder that the caller saw, nobody, or the truth in part. What Redis showed
     /// before keeps its outbox entry: its event still has to be written, with other units. An audit is asked for, and
-    /// with `healing_ms` above 0 nobody can reserve for that time, at most two seconds.
+    /// with `healing_ms` above 0 nobody can reserve for that time, at most two seconds. Where Redis shows the whole truth
+    /// already, nothing happens.
     pub async fn learn(
         &self,
         spike_id: SpikeId,

@@ -290,3 +290,59 @@ async fn a_change_waits_for_the_loader_a_while() {
         Gate::Paused
     );
 }
+
+#[tokio::test]
+async fn the_start_of_a_started_sale_stays() {
+    let rig = rig().await;
+    let now = rig.sale.stock.now();
+    for minutes in [-2, 10] {
+        let mut moved = rig.with_stock(10);
+        moved["starts_at"] = at(now, minutes * 60);
+        rig.put("\"1\"", moved).await.is(409, "spike-started");
+    }
+    // So that nobody makes it look as if it could still be deleted.
+    call(&rig.app, Method::DELETE, &rig.path(), Some("\"1\""), None)
+        .await
+        .is(409, "spike-started");
+    rig.put("\"1\"", rig.with_stock(10)).await.ok();
+}
+
+#[tokio::test]
+async fn a_pause_needs_no_version_and_heeds_one() {
+    let rig = rig().await;
+    let turn = async |turn: &str, tag: Option<&str>| {
+        let path = format!("{}/{turn}", rig.path());
+        call(&rig.app, Method::POST, &path, tag, None).await
+    };
+    turn("pause", Some("\"7\""))
+        .await
+        .is(412, "version-mismatch");
+    turn("pause", Some("7")).await.is(412, "version-mismatch");
+    assert_eq!(turn("pause", Some("\"1\"")).await.ok()["version"], 2);
+    turn("resume", Some("\"1\""))
+        .await
+        .is(412, "version-mismatch");
+    assert_eq!(turn("resume", Some("*")).await.ok()["version"], 3);
+    assert_eq!(turn("pause", None).await.ok()["version"], 4);
+}
+
+#[tokio::test]
+async fn a_pause_does_not_lose_against_a_lowering_that_retires_unit_by_unit() {
+    let sale = Sale::with(|settings| settings.stock = 400).await;
+    let rig = Rig {
+        app: app(&sale.store, &sale.stock),
+        sale,
+    };
+    let lowering = rig.put("\"1\"", rig.with_stock(0));
+    let pausing = async {
+        while rig.sale.stored().await.retired == 0 {
+            tokio::task::yield_now().await;
+        }
+        rig.post(&format!("{}/pause", rig.path()), None).await
+    };
+    let (lowered, paused) = tokio::join!(lowering, pausing);
+    assert_eq!(paused.ok()["paused"], true);
+    assert!(lowered.ok()["retired_now"].as_u64().unwrap() > 0);
+    let stored = rig.sale.stored().await;
+    assert!(stored.paused && stored.live_units() == 400 - stored.retired);
+}

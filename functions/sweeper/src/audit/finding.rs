@@ -34,10 +34,8 @@ pub(crate) enum Finding {
         /// Whom Redis shows.
         seen: Option<Seen>,
     },
-    /// The house took the unit in Redis only, and more are to be retired.
+    /// The house holds the unit in Redis only: the store says whether it is retired or goes back, by what is wanted then.
     Retire,
-    /// The house holds the unit in Redis only, and the target is met.
-    Unretire,
 }
 
 /// Whether both plainly say the same, without a look at the order.
@@ -55,14 +53,12 @@ pub(crate) fn agree(claim: Option<Holder>, state: &UnitState) -> bool {
     }
 }
 
-/// Decides about `unit`. `orders` are those of the claim and of the holder in Redis, as far as they exist; `surplus`
-/// says whether more units are to be retired.
+/// Decides about `unit`. `orders` are those of the claim and of the holder in Redis, as far as they exist.
 pub(crate) fn finding(
     unit: Unit,
     claim: Option<Holder>,
     state: &UnitState,
     orders: &[Order],
-    surplus: bool,
 ) -> Finding {
     if agree(claim, state) {
         return Finding::Agrees;
@@ -71,8 +67,7 @@ pub(crate) fn finding(
     match (claim, state) {
         (None, UnitState::OnOffer) => Finding::Agrees,
         (None, UnitState::Missing) => Finding::Offer,
-        (None, UnitState::House) if surplus => Finding::Retire,
-        (None, UnitState::House) => Finding::Unretire,
+        (None, UnitState::House) => Finding::Retire,
         (
             None,
             UnitState::Held {

@@ -1,5 +1,5 @@
 -- load: makes a sale that Redis does not have, from the store's claims.
--- KEYS 1 sale  2 buyers  3 held  4 free  5 loading
+-- KEYS 1 sale  2 buyers  3 held  4 free  5 loading  6 retiring
 -- ARGV 1 version  2 state  3 starts  4 ends  5 limit  6 guarded  7 top  8 epoch
 --   9 'untouched': all units are on offer as a range; or 'known' with 10 free units  11 retired units, both as runs
 --   (1-50,53)  12... claims of live orders, order|user|units
@@ -31,7 +31,7 @@ local untouched = ARGV[9] == 'untouched'
 call('HSET', KEYS[1], 'next', untouched and 0 or ARGV[7], 'top', ARGV[7],
   'opens', ARGV[2] == 'open' and ARGV[3] or '9000000000000000', 'ends', ARGV[4], 'limit', ARGV[5],
   'guarded', ARGV[6], 'state', ARGV[2], 'starts', ARGV[3], 'version', ARGV[1], 'epoch', ARGV[8], 'audit', now)
-call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
 if untouched then return 'filled' end
 
 local free, held, buyers = {}, {}, {}

@@ -110,12 +110,18 @@ async fn a_restarted_redis_is_found_again_and_its_file_is_read() {
     kit.load(&kit.config(), 3, Supply::Untouched).await;
     let placed = kit.buy(1).await;
     redis.stop();
-    assert!(matches!(kit.stock.ping().await, Err(Error::Unavailable(_))));
-    assert!(matches!(kit.stock.ping().await, Err(Error::Unavailable(_))));
+    assert!(matches!(
+        kit.stock.sale(kit.spike_id).await,
+        Err(Error::Unavailable(_))
+    ));
+    assert!(matches!(
+        kit.stock.sale(kit.spike_id).await,
+        Err(Error::Unavailable(_))
+    ));
     redis.start();
     let mut found = false;
     for _ in 0..200 {
-        found = kit.stock.ping().await.is_ok();
+        found = kit.stock.sale(kit.spike_id).await.is_ok();
         if found {
             break;
         }

@@ -221,7 +221,7 @@ impl Kit {
     /// All keys of the spike as they are now, for [`Kit::roll_back`].
     pub(crate) async fn snapshot(&mut self) -> Copies {
         let mut copies = Vec::new();
-        for kind in ["sale", "free", "buyers", "held", "pending"] {
+        for kind in ["sale", "free", "buyers", "held", "pending", "retiring"] {
             let key = self.key(kind);
             let copy = self.command(&["DUMP", &key]).await;
             copies.push((key, copy));

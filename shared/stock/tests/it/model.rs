@@ -16,6 +16,7 @@ pub(crate) struct Model {
     pub(crate) held: BTreeMap<Unit, Holder>,
     pub(crate) buyers: BTreeMap<UserId, (OrderId, Units)>,
     pub(crate) pending: BTreeSet<String>,
+    pub(crate) retiring: BTreeSet<Unit>,
 }
 
 impl Model {
@@ -140,6 +141,13 @@ impl Model {
         {
             return false;
         }
+        let is_marked = owner.is_none_or(|owner| {
+            let hold = (owner.order_id, owner.units.clone());
+            self.buyers.get(&owner.user_id) == Some(&hold)
+        });
+        if self.held.get(&unit) == Some(&truth) && is_marked {
+            return false;
+        }
         self.take_off(unit);
         self.held.insert(unit, truth);
         if let Some(owner) = owner {
@@ -170,9 +178,21 @@ impl Model {
         offered
     }
 
-    /// The house takes the set first, then the range.
+    /// How many units the house took and nobody has settled.
+    pub(crate) fn unfinished(&self) -> usize {
+        let held = |unit: &&Unit| self.held.get(unit) == Some(&None);
+        self.retiring.iter().filter(held).count()
+    }
+
+    /// The house has what it took before; it takes the set first, then the range.
     pub(crate) fn retire(&mut self, taken: &Units) {
+        let held = &self.held;
+        self.retiring.retain(|unit| held.get(unit) == Some(&None));
+        assert!(self.retiring.iter().all(|unit| taken.contains(*unit)));
         for unit in taken.iter() {
+            if !self.retiring.insert(unit) {
+                continue;
+            }
             if !self.free.remove(&unit) {
                 self.next += 1;
                 assert_eq!(unit, self.next);
@@ -183,11 +203,10 @@ impl Model {
 
     pub(crate) fn put_pending(&mut self, placed: &OrderPlaced) -> bool {
         let holder = Some((placed.order_id, placed.user_id));
-        placed
-            .units
-            .iter()
-            .all(|unit| self.held.get(&unit) == Some(&holder))
-            && self.pending.insert(placed.member())
+        let hold = (placed.order_id, placed.units.clone());
+        let stands = self.buyers.get(&placed.user_id) == Some(&hold);
+        let holds = |unit| self.held.get(&unit) == Some(&holder);
+        (stands || placed.units.iter().all(holds)) && self.pending.insert(placed.member())
     }
 
     /// What must hold whatever happens: a unit is at most in one place.

@@ -256,26 +256,31 @@ impl World {
     }
 
     async fn retire(&mut self, most: u32) {
-        let expected = self.model.left().min(most as usize);
+        let before = self.model.unfinished();
+        let fresh = self
+            .model
+            .left()
+            .min((most as usize).saturating_sub(before));
         let taken = self
             .kit
             .stock
             .retire(self.kit.spike_id, most)
             .await
             .unwrap();
-        assert_eq!(taken.len(), expected);
+        assert_eq!(taken.len(), before + fresh);
         self.model.retire(&taken);
     }
 
     /// What Redis shows, as a model.
     async fn shown(&mut self) -> Model {
-        let keys = ["sale", "free", "buyers", "held", "pending"].map(|kind| self.kit.key(kind));
-        let [sale, free, buyers, held, pending] = &keys;
+        let kinds = ["sale", "free", "buyers", "held", "pending", "retiring"];
+        let [sale, free, buyers, held, pending, retiring] = &kinds.map(|kind| self.kit.key(kind));
         let bounds: (Unit, Unit) = self.kit.command(&["HMGET", sale, "top", "next"]).await;
         let free: Vec<Unit> = self.kit.command(&["SMEMBERS", free]).await;
         let buyers: BTreeMap<String, String> = self.kit.command(&["HGETALL", buyers]).await;
         let held: BTreeMap<Unit, String> = self.kit.command(&["HGETALL", held]).await;
         let pending: Vec<String> = self.kit.command(&["ZRANGE", pending, "0", "-1"]).await;
+        let retiring: Vec<Unit> = self.kit.command(&["SMEMBERS", retiring]).await;
         Model {
             top: bounds.0,
             next: bounds.1,
@@ -289,6 +294,7 @@ impl World {
                 .map(|(user, text)| (user.parse().unwrap(), hold(text)))
                 .collect(),
             pending: pending.into_iter().collect(),
+            retiring: retiring.into_iter().collect(),
         }
     }
 }

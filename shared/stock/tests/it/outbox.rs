@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::Units;
 use stock::UnitState;
 
 use crate::kit::{Kit, an_hour_ago, units};
@@ -111,9 +112,13 @@ async fn one_auditor_at_a_time_and_a_wish_is_fulfilled_by_the_audit_that_began_a
     assert!(kit.sale().await.audit_wanted, "a load asks for one");
     let (stock, spike_id) = (&kit.stock, kit.spike_id);
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let started_at = stock.lease_audit(spike_id).await.unwrap().unwrap();
+    let lease = stock.lease_audit(spike_id).await.unwrap().unwrap();
+    let started_at = lease.started_at;
     assert_eq!(stock.lease_audit(spike_id).await.unwrap(), None);
-    stock.audited(spike_id, started_at).await.unwrap();
+    stock
+        .audited(spike_id, started_at, &Units::none())
+        .await
+        .unwrap();
     let sale = kit.sale().await;
     assert_eq!(
         (sale.audit_wanted, sale.audited_at),
@@ -122,18 +127,86 @@ async fn one_auditor_at_a_time_and_a_wish_is_fulfilled_by_the_audit_that_began_a
 
     // A conflict during the next audit asks for one more.
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let started_at = stock.lease_audit(spike_id).await.unwrap().unwrap();
+    let lease = stock.lease_audit(spike_id).await.unwrap().unwrap();
+    let started_at = lease.started_at;
     let stranger = kit.stranger([1]);
     assert!(kit.learn(1, &stranger, None).await);
-    stock.audited(spike_id, started_at).await.unwrap();
+    stock
+        .audited(spike_id, started_at, &Units::none())
+        .await
+        .unwrap();
     assert!(kit.sale().await.audit_wanted);
 
     // An old audit that ends late neither ends the lease of the next nor counts for it.
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let next = stock.lease_audit(spike_id).await.unwrap().unwrap();
-    stock.audited(spike_id, started_at).await.unwrap();
+    let lease = stock.lease_audit(spike_id).await.unwrap().unwrap();
+    let next = lease.started_at;
+    stock
+        .audited(spike_id, started_at, &Units::none())
+        .await
+        .unwrap();
     assert_eq!(stock.lease_audit(spike_id).await.unwrap(), None);
-    stock.audited(spike_id, next).await.unwrap();
+    stock.audited(spike_id, next, &Units::none()).await.unwrap();
     assert_eq!(kit.sale().await.audited_at, Some(next));
     assert!(matches!(kit.unit(1).await, UnitState::Held { .. }));
+}
+
+#[tokio::test]
+async fn an_audit_that_is_given_up_makes_room_at_once() {
+    let kit = Kit::running(5).await;
+    let (stock, spike_id) = (&kit.stock, kit.spike_id);
+    let lease = stock.lease_audit(spike_id).await.unwrap().unwrap();
+    assert_eq!(stock.lease_audit(spike_id).await.unwrap(), None);
+    let another = lease.started_at - Duration::from_secs(1);
+    stock.give_up_audit(spike_id, another).await.unwrap();
+    assert_eq!(stock.lease_audit(spike_id).await.unwrap(), None);
+    let given_up = stock.give_up_audit(spike_id, lease.started_at).await;
+    given_up.unwrap();
+    assert!(kit.sale().await.audit_wanted, "it was not made");
+    assert!(stock.lease_audit(spike_id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_audit_is_told_what_the_last_one_found_wherever_it_ran() {
+    let kit = Kit::running(5).await;
+    let (stock, spike_id) = (&kit.stock, kit.spike_id);
+    let many: Units = (1..=500).collect();
+    for (found, kept) in [
+        (units([2, 5]), units([2, 5])),
+        (many, units(1..=100)),
+        (Units::none(), Units::none()),
+    ] {
+        let lease = stock.lease_audit(spike_id).await.unwrap().unwrap();
+        let audited = stock.audited(spike_id, lease.started_at, &found).await;
+        audited.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let next = stock.lease_audit(spike_id).await.unwrap().unwrap();
+        assert_eq!(next.differed, kept);
+        let given_up = stock.give_up_audit(spike_id, next.started_at).await;
+        given_up.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_sent_comes_sooner_and_never_comes_back() {
+    let mut kit = Kit::running(9).await;
+    let (waits, gone, other) = (kit.buy(1).await, kit.buy(1).await, kit.buy(1).await);
+    let ids = [waits.order_id, gone.order_id, other.order_id];
+    let pending = kit.stock.pending_ids(kit.spike_id).await.unwrap();
+    assert_eq!(pending, ids.into());
+    make_old(&mut kit, &waits).await;
+    assert_eq!(kit.stock.take_due(kit.spike_id, 9).await.unwrap().len(), 1);
+    assert!(kit.stock.ack(&gone).await.unwrap());
+    let key = kit.key("pending");
+    let unsent = [waits.clone(), gone];
+    let sooner = kit
+        .stock
+        .send_sooner(kit.spike_id, &unsent, Duration::from_secs(30));
+    sooner.await.unwrap();
+    let next: i64 = kit.command(&["ZSCORE", &key, &waits.member()]).await;
+    let wait = next - kit.stock.now().as_millis();
+    assert!((0..=30_100).contains(&wait), "half a minute: {wait}");
+    let pending = kit.stock.pending_ids(kit.spike_id).await.unwrap();
+    assert_eq!(pending, [ids[0], ids[2]].into());
 }

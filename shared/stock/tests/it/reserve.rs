@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Verdict, spike::Gate};
+use domain::{Units, Verdict, spike::Gate};
 use stock::{Config, Request, Reserved, Seen, Supply, Truth};
 
 use crate::kit::{Kit, known, order, units, user};
@@ -99,7 +99,8 @@ async fn a_sale_that_is_absent_is_not_loaded_and_no_script_makes_a_part_of_it() 
     assert!(!stock.ack(&stranger).await.unwrap());
     assert!(!stock.put_pending(&stranger).await.unwrap());
     assert_eq!(stock.lease_audit(spike_id).await.unwrap(), None);
-    stock.audited(spike_id, stock.now()).await.unwrap();
+    let none = Units::none();
+    stock.audited(spike_id, stock.now(), &none).await.unwrap();
     assert_eq!(stock.sale(spike_id).await.unwrap(), None);
     assert_eq!(stock.units(spike_id, 1, 5).await.unwrap(), None);
     assert!(stock.take_due(spike_id, 5).await.unwrap().is_empty());

@@ -47,7 +47,9 @@ async fn the_house_takes_what_is_on_offer_and_no_more() {
     assert_eq!(kit.stock.retire(spike_id, 0).await.unwrap(), Units::none());
     assert_eq!(kit.stock.retire(spike_id, 2).await.unwrap(), units([2, 4]));
     assert_eq!(kit.unit(2).await, UnitState::House);
+    kit.stock.settle(spike_id, &units([2, 4])).await.unwrap();
     assert_eq!(kit.stock.retire(spike_id, 9).await.unwrap(), units([5]));
+    kit.stock.settle(spike_id, &units([5])).await.unwrap();
     assert_eq!(kit.stock.retire(spike_id, 9).await.unwrap(), Units::none());
     assert_eq!(kit.ask(1).await, Reserved::SoldOut { left: 0 });
     assert!(matches!(kit.unit(1).await, UnitState::Held { .. }));
@@ -67,9 +69,34 @@ async fn what_the_house_gives_back_can_be_bought() {
 }
 
 #[tokio::test]
-async fn the_house_can_take_everything() {
-    let kit = Kit::running(20_000).await;
-    let taken = kit.stock.retire(kit.spike_id, u32::MAX).await.unwrap();
-    assert_eq!(taken, units(1..=20_000));
+async fn fault_21_what_the_house_took_before_comes_before_anything_new() {
+    let kit = Kit::running(9).await;
+    let (stock, spike_id) = (&kit.stock, kit.spike_id);
+    assert_eq!(stock.retire(spike_id, 3).await.unwrap(), units([1, 2, 3]));
+    assert_eq!(kit.sale().await.retiring, 3);
+    // Whoever took them died: the next one gets the same, and more only if it wants more.
+    for most in [0, 2, 3] {
+        let again = stock.retire(spike_id, most).await.unwrap();
+        assert_eq!(again, units([1, 2, 3]));
+    }
+    assert_eq!(stock.retire(spike_id, 4).await.unwrap(), units(1..=4));
+    stock.settle(spike_id, &units([1, 2])).await.unwrap();
+    // What went back and was sold is nobody's to retire.
+    stock.unretire(spike_id, &units([3])).await.unwrap();
+    let buyer = kit.buy(5 + 1).await;
+    assert!(buyer.units.contains(3));
+    assert_eq!(stock.retire(spike_id, 9).await.unwrap(), units([4]));
+    assert_eq!(kit.sale().await.retiring, 1);
+    assert_eq!(kit.unit(1).await, UnitState::House);
+}
+
+#[tokio::test]
+async fn the_house_can_take_everything_a_thousand_at_a_time() {
+    let kit = Kit::running(2_500).await;
+    for expected in [1..=1000, 1001..=2000, 2001..=2500] {
+        let taken = kit.stock.retire(kit.spike_id, u32::MAX).await.unwrap();
+        assert_eq!(taken, units(expected));
+        kit.stock.settle(kit.spike_id, &taken).await.unwrap();
+    }
     assert_eq!(kit.left().await, 0);
 }

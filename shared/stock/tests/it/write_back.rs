@@ -192,7 +192,7 @@ async fn learning_works_while_redis_shows_what_the_caller_saw() {
     assert!(!kit.learn(1, &owner, None).await);
     // As seen; then the truth is there already.
     assert!(kit.learn(1, &owner, Some(Seen::Order(seen.order_id))).await);
-    assert!(kit.learn(1, &owner, None).await);
+    assert!(!kit.learn(1, &owner, None).await);
     assert!(
         matches!(kit.unit(1).await, UnitState::Held { order_id, user_id, .. }
         if order_id == owner.order_id && user_id == owner.user_id)
@@ -259,12 +259,36 @@ async fn learning_asks_for_an_audit() {
     let kit = Kit::new().await;
     kit.load(&kit.config(), 3, known([1, 2, 3], &[], [])).await;
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    let started_at = kit.stock.lease_audit(kit.spike_id).await.unwrap();
-    let audited = kit.stock.audited(kit.spike_id, started_at.unwrap());
-    audited.await.unwrap();
+    let audit = async || {
+        let lease = kit.stock.lease_audit(kit.spike_id).await.unwrap();
+        let (started_at, none) = (lease.unwrap().started_at, Units::none());
+        let audited = kit.stock.audited(kit.spike_id, started_at, &none);
+        audited.await.unwrap();
+    };
+    audit().await;
     assert!(!kit.sale().await.audit_wanted);
-    assert!(kit.learn(2, &kit.stranger([2]), None).await);
+    let (owner, house) = (kit.stranger([2]), Truth::Retired);
+    assert!(kit.learn(2, &owner, None).await);
+    assert!(
+        kit.stock
+            .learn(kit.spike_id, 3, &house, None, 0)
+            .await
+            .unwrap()
+    );
     let sale = kit.sale().await;
     assert!(sale.audit_wanted);
     assert_eq!(sale.healing_until, None);
+
+    // What Redis shows already is no news.
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    audit().await;
+    assert!(!kit.learn(2, &owner, None).await);
+    assert!(
+        !kit.stock
+            .learn(kit.spike_id, 3, &house, None, 9)
+            .await
+            .unwrap()
+    );
+    let sale = kit.sale().await;
+    assert_eq!((sale.audit_wanted, sale.healing_until), (false, None));
 }
