@@ -27,13 +27,13 @@ use auth::{PathTokens, Verifier};
 use axum::{Router, routing::post};
 use domain::{Clock, SpikeId};
 use events::EventSink;
-use runtime::Code;
+use runtime::{Code, Live};
 use sale::{Admission, Catalog};
 use stock::Stock;
 use store::Store;
 
 pub use error::Error;
-pub use limits::Rates;
+pub use limits::{MOST_PER_UNIT, Rates};
 pub use place::{Accepted, Purchase};
 
 use crate::{flags::Flags, limits::Limits, sales::Sales};
@@ -57,8 +57,8 @@ pub struct Parts {
     pub clock: Clock,
     /// For order ids and the lifetime of flags.
     pub random: Random,
-    /// Of the spikes' buckets.
-    pub rates: Rates,
+    /// Of the spikes' buckets; they may change.
+    pub rates: Live<Rates>,
 }
 
 /// The parts, and what one instance remembers.

@@ -21,6 +21,8 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 use moka::sync::Cache;
+use runtime::Live;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 const MOST_SPIKES: u64 = 1_000;
 const MOST_USERS: u64 = 50_000;
@@ -29,13 +31,30 @@ const LOOKUPS_PER_SEC: u32 = 100;
 /// How far a clock that several threads read may seem to go back.
 const JITTER_MS: i64 = 1_000;
 
-/// How fast one instance lets buyers through to one spike, as multiples of its stock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The highest of [`Rates`].
+pub const MOST_PER_UNIT: u32 = 1_000;
+
+/// How fast one instance lets buyers through to one spike, as multiples of its stock. In a file of tunables
+/// (`docs/samples/tunables.toml`) both are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rates {
     /// Buyers at once per unit of stock. 0 turns the spike's bucket off.
+    #[serde(rename = "bucket_burst", deserialize_with = "per_unit")]
     pub burst_per_unit: u32,
     /// Further buyers a second per unit of stock. 0 turns the spike's bucket off.
+    #[serde(rename = "bucket_refill", deserialize_with = "per_unit")]
     pub refill_per_unit: u32,
+}
+
+fn per_unit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let rate = u32::deserialize(deserializer)?;
+    if rate > MOST_PER_UNIT {
+        return Err(D::Error::custom(format!(
+            "{rate} is not a number from 0 to {MOST_PER_UNIT}"
+        )));
+    }
+    Ok(rate)
 }
 
 impl Default for Rates {
@@ -92,16 +111,17 @@ impl Ticking for Ticks {
 
 type Bucket = RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Duration>>;
 
-/// A spike's bucket, and the stock that it was made for.
+/// A spike's bucket, and what it was made for.
 #[derive(Clone)]
 struct SpikeBucket {
     stock: u32,
+    rates: Rates,
     bucket: Arc<Bucket>,
 }
 
 /// The buckets of one instance.
 pub(crate) struct Limits {
-    rates: Rates,
+    rates: Live<Rates>,
     ticks: Ticks,
     spikes: Cache<SpikeId, SpikeBucket>,
     users: Cache<UserId, Arc<Bucket>>,
@@ -109,7 +129,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn new(rates: Rates, clock: Clock) -> Self {
+    pub(crate) fn new(rates: Live<Rates>, clock: Clock) -> Self {
         let ticks = Ticks::new(clock);
         Self {
             rates,
@@ -120,31 +140,31 @@ impl Limits {
         }
     }
 
-    /// Takes a token for one buyer of a spike with `stock` units. A changed stock starts a full bucket of the new size.
+    /// Takes a token for one buyer of a spike with `stock` units. A changed stock, or changed rates, start
+    /// a full bucket of the new size.
     pub(crate) fn admits_to(&self, spike_id: SpikeId, stock: u32) -> bool {
-        if self.rates.burst_per_unit == 0 || self.rates.refill_per_unit == 0 {
+        let rates = self.rates.get();
+        if rates.burst_per_unit == 0 || rates.refill_per_unit == 0 {
             return true;
         }
-        let kept = self
-            .spikes
-            .get(&spike_id)
-            .filter(|kept| kept.stock == stock);
+        let fits = |kept: &SpikeBucket| kept.stock == stock && kept.rates == rates;
+        let kept = self.spikes.get(&spike_id).filter(fits);
         let kept = kept.unwrap_or_else(|| {
-            let stale = |kept: &SpikeBucket| kept.stock != stock;
             let entry = self
                 .spikes
                 .entry(spike_id)
-                .or_insert_with_if(|| self.spike_bucket(stock), stale);
+                .or_insert_with_if(|| self.spike_bucket(stock, rates), |kept| !fits(kept));
             entry.into_value()
         });
         kept.bucket.check().is_ok()
     }
 
-    fn spike_bucket(&self, stock: u32) -> SpikeBucket {
-        let burst = stock.saturating_mul(self.rates.burst_per_unit);
-        let refill = stock.saturating_mul(self.rates.refill_per_unit);
+    fn spike_bucket(&self, stock: u32, rates: Rates) -> SpikeBucket {
+        let burst = stock.saturating_mul(rates.burst_per_unit);
+        let refill = stock.saturating_mul(rates.refill_per_unit);
         SpikeBucket {
             stock,
+            rates,
             bucket: Arc::new(bucket(burst, refill, &self.ticks)),
         }
     }
@@ -180,11 +200,11 @@ mod tests {
 
     use super::*;
 
-    fn limits(rates: Rates) -> (Arc<AtomicI64>, Limits) {
+    fn limits(rates: impl Into<Live<Rates>>) -> (Arc<AtomicI64>, Limits) {
         let ms = Arc::new(AtomicI64::new(1_000_000));
         let read = Arc::clone(&ms);
         let clock: Clock = Arc::new(move || Timestamp::from_millis(read.load(Ordering::SeqCst)));
-        (ms, Limits::new(rates, clock))
+        (ms, Limits::new(rates.into(), clock))
     }
 
     fn spike_id() -> SpikeId {
@@ -212,6 +232,49 @@ mod tests {
         };
         assert_eq!(admitted(2), 4);
         assert_eq!(admitted(5), 10);
+    }
+
+    #[test]
+    fn rates_that_change_change_the_buckets_there_are() {
+        let (sender, rates) = Live::changing(Rates::default());
+        let (ms, limits) = limits(rates);
+        let admitted = || (0..50).filter(|_| limits.admits_to(spike_id(), 3)).count();
+        assert_eq!(admitted(), 6);
+        let send = |burst_per_unit, refill_per_unit| {
+            let rates = Rates {
+                burst_per_unit,
+                refill_per_unit,
+            };
+            sender.send(rates).unwrap();
+        };
+        send(4, 1);
+        assert_eq!(admitted(), 12);
+        ms.fetch_add(1_000, Ordering::SeqCst);
+        assert_eq!(admitted(), 3);
+        send(0, 1);
+        assert_eq!(admitted(), 50);
+        send(1, 1);
+        assert_eq!(admitted(), 3);
+    }
+
+    #[tokio::test]
+    async fn the_sample_of_tunables_says_what_holds_without_it() {
+        let sample = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/samples/tunables.toml"
+        );
+        let rates = Live::<Rates>::follow(sample).await.unwrap();
+        assert_eq!(rates.get(), Rates::default());
+    }
+
+    #[tokio::test]
+    async fn fault_34_rates_out_of_range_stop_the_start_and_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tunables.toml");
+        std::fs::write(&path, "bucket_burst = 2\nbucket_refill = 1001\n").unwrap();
+        let error = Live::<Rates>::follow(path).await.unwrap_err().to_string();
+        let expected = "wrong in line 2: 1001 is not a number from 0 to 1000";
+        assert!(error.ends_with(expected), "{error}");
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Binary of `spike`: connects what a purchase needs, then serves its router.
 //!
 //! Environment: `STOCK_URL`, `STORE_URL`, `EVENTS_URL`; `ACCESS_TOKEN_KEYS` (a JWK set), `ISSUER`; `PATH_TOKEN_KEY`;
-//! `BUCKET_BURST` and `BUCKET_REFILL`, multiples of a spike's stock, default 2, 0 = no bucket; `PORT`. Secrets may be
-//! given as files, `NAME_FILE`.
+//! `BUCKET_BURST` and `BUCKET_REFILL`, multiples of a spike's stock, default 2, 0 = no bucket, or instead of both
+//! `TUNABLES_FILE`, a file that is followed while this runs (`docs/samples/tunables.toml`); `PORT`. Secrets may be given
+//! as files, `NAME_FILE`.
 
 use std::sync::Arc;
 
 use auth::{Authenticator, PathTokens};
-use runtime::{clock, env};
-use spike::{AppState, Parts, Rates};
+use runtime::{Live, clock, env};
+use spike::{AppState, MOST_PER_UNIT, Parts, Rates};
 use stock::Stock;
 
 #[tokio::main]
@@ -29,9 +30,12 @@ async fn main() -> anyhow::Result<()> {
         path_tokens: PathTokens::new(env::secret("PATH_TOKEN_KEY")?.expose().as_bytes())?,
         clock: clock::system(),
         random: Arc::new(auth::random),
-        rates: Rates {
-            burst_per_unit: rate("BUCKET_BURST")?,
-            refill_per_unit: rate("BUCKET_REFILL")?,
+        rates: match env::optional("TUNABLES_FILE") {
+            Some(path) => Live::follow(path).await?,
+            None => Live::from(Rates {
+                burst_per_unit: rate("BUCKET_BURST")?,
+                refill_per_unit: rate("BUCKET_REFILL")?,
+            }),
         },
         stock,
     };
@@ -39,5 +43,6 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn rate(name: &str) -> anyhow::Result<u32> {
-    Ok(u32::try_from(env::number(name, 2, 0..=1_000)?)?)
+    let rate = env::number(name, 2, 0..=MOST_PER_UNIT.into())?;
+    Ok(u32::try_from(rate)?)
 }

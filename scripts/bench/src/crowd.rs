@@ -108,7 +108,7 @@ impl Shop {
             runtime.block_on(async move {
                 let folder = tempfile::tempdir()?;
                 let options = local::Options {
-                    rates: spike::Rates::default(),
+                    rates: spike::Rates::default().into(),
                     ..local::testing::options(folder.path())
                 };
                 let local = local::Local::start(&options).await?;

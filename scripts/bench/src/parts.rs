@@ -102,7 +102,8 @@ impl Parts {
             rates: Rates {
                 burst_per_unit: 0,
                 refill_per_unit: 0,
-            },
+            }
+            .into(),
         });
         Ok(spike::router(state))
     }

@@ -8,6 +8,7 @@
 //! | `signing-key.pem` | signs access tokens (0600) |
 //! | `path-token.key` | makes path tokens (0600) |
 //! | `admin` | name and password of the operator, `admin:PASSWORD` (0600) |
+//! | `tunables.toml` | not ours: tunables, if the operator puts them there |
 //! | `private.sock` | while it runs: event and timer routes, for this user only |
 
 use std::{

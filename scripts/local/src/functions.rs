@@ -6,6 +6,7 @@ use auth::{Authenticator, KeySet, Passwords, PathTokens, SigningKey};
 use axum::Router;
 use domain::Clock;
 use events::EventSink;
+use runtime::Live;
 use stock::Stock;
 use store::Store;
 use utoipa::openapi::OpenApi;
@@ -25,7 +26,7 @@ pub struct Parts {
     /// Makes and checks path tokens.
     pub path_tokens: PathTokens,
     /// How often buyers may try.
-    pub rates: spike::Rates,
+    pub rates: Live<spike::Rates>,
 }
 
 /// What the broker delivers to.
@@ -117,7 +118,7 @@ fn purchase(parts: &Parts, authenticator: &Authenticator, sink: Arc<dyn EventSin
         path_tokens: parts.path_tokens.clone(),
         clock: Arc::clone(&parts.clock),
         random: Arc::new(auth::random),
-        rates: parts.rates,
+        rates: parts.rates.clone(),
     });
     spike_token::router(token).merge(spike::router(spike))
 }

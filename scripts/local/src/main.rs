@@ -11,7 +11,7 @@ use local::{
     demo::Demo,
     engine::Engine,
 };
-use runtime::{env, server};
+use runtime::{Live, env, server};
 use url::Url;
 
 /// Runs Spike on this machine: all functions behind one port, and nothing to configure.
@@ -64,6 +64,9 @@ struct Up {
     /// Forgets everything in the data directory first.
     #[arg(long)]
     reset: bool,
+    /// A file of tunables, followed while this runs (default: `tunables.toml` in the data directory, if it is there).
+    #[arg(long, value_name = "FILE")]
+    tunables: Option<PathBuf>,
     /// Creates no demo spike.
     #[arg(long)]
     no_demo: bool,
@@ -94,16 +97,11 @@ async fn main() -> ExitCode {
 
 async fn up(up: Up) -> anyhow::Result<()> {
     let stop = server::stop_signal()?;
-    let defaults = spike::Rates::default();
-    let rates = spike::Rates {
-        burst_per_unit: rate("BUCKET_BURST", defaults.burst_per_unit)?,
-        refill_per_unit: rate("BUCKET_REFILL", defaults.refill_per_unit)?,
-    };
     let options = Options {
+        rates: rates(&up).await?,
         data: up.data,
         port: up.port,
         reset: up.reset,
-        rates,
     };
     let local = Box::pin(Local::start(&options)).await?;
     let welcomed = welcome(&local, !up.no_demo).await;
@@ -114,12 +112,24 @@ async fn up(up: Up) -> anyhow::Result<()> {
     welcomed.and(Box::pin(local.stop()).await)
 }
 
+/// From the file of tunables that is named, or else lies in the data directory; without one, from the environment.
+async fn rates(up: &Up) -> anyhow::Result<Live<spike::Rates>> {
+    let in_data = up.data.join("tunables.toml");
+    let in_data = in_data.exists().then_some(in_data);
+    if let Some(path) = up.tunables.clone().or(in_data) {
+        return Ok(Live::follow(path).await?);
+    }
+    let defaults = spike::Rates::default();
+    let rates = spike::Rates {
+        burst_per_unit: rate("BUCKET_BURST", defaults.burst_per_unit)?,
+        refill_per_unit: rate("BUCKET_REFILL", defaults.refill_per_unit)?,
+    };
+    Ok(rates.into())
+}
+
 fn rate(name: &str, default: u32) -> anyhow::Result<u32> {
-    Ok(u32::try_from(env::number(
-        name,
-        default.into(),
-        0..=1_000,
-    )?)?)
+    let rate = env::number(name, default.into(), 0..=spike::MOST_PER_UNIT.into())?;
+    Ok(u32::try_from(rate)?)
 }
 
 /// Says where everything is. The line with the address comes last of what a machine reads, and means readiness.

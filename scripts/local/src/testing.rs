@@ -28,7 +28,8 @@ pub fn options(data: &Path) -> Options {
         rates: spike::Rates {
             burst_per_unit: 0,
             refill_per_unit: 0,
-        },
+        }
+        .into(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context;
 use auth::{Caller, KeySet, PathTokens, SigningKey};
 use domain::Role;
-use runtime::{App, server};
+use runtime::{App, Live, server};
 use stock::Stock;
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -42,8 +42,8 @@ pub struct Options {
     pub port: u16,
     /// Whether to forget what the data directory holds.
     pub reset: bool,
-    /// How often buyers may try.
-    pub rates: spike::Rates,
+    /// How often buyers may try; it may change.
+    pub rates: Live<spike::Rates>,
 }
 
 /// Everything, running.
@@ -121,7 +121,7 @@ impl Local {
             },
             signing_key: Arc::clone(&identity.signing_key),
             path_tokens: identity.path_tokens,
-            rates: options.rates,
+            rates: options.rates.clone(),
         };
         let broker = broker(&parts);
         let app = runtime::app(functions::public(&parts, Arc::new(broker.clone()))?);

@@ -170,7 +170,7 @@ fn app(
         path_tokens: path_tokens(),
         clock,
         random: Arc::new(auth::random),
-        rates,
+        rates: rates.into(),
     };
     runtime::app(crate::router(AppState::new(parts)))
 }
