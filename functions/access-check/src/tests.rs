@@ -70,6 +70,7 @@ async fn account(sale: &Sale, name: &str, age: u32) -> UserId {
         id: user(),
         username: name.parse().unwrap(),
         password_hash: None,
+        credentials_version: 1,
         display_name: None,
         attributes: json!({ "age": age }).as_object().unwrap().clone(),
         roles: Vec::new(),

@@ -19,7 +19,7 @@ use axum::{
 };
 use domain::{Role, UserId, Username};
 use runtime::extract::{Json, parse};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{AppState, Error, accounts};
@@ -40,8 +40,12 @@ const FAILURES_MAX: usize = 1_000;
 pub struct Entry {
     /// Whose account: it is made if there is none.
     pub username: Username,
-    /// An Argon2id hash as a PHC string, no weaker than 19 MiB, two passes. A new account without one cannot log in.
-    pub password_hash: Option<String>,
+    /// An Argon2id hash as a PHC string, no weaker than 19 MiB, two passes, and at most twice the work of that. A new
+    /// account without one cannot log in; `null` takes the account's away. A hash that is not the account's, and
+    /// `null`, end its sessions: what was refreshed just before still lives for up to 15 minutes.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub password_hash: Option<Option<String>>,
     /// What access rules read; replaced as a whole.
     #[schema(value_type = Option<Object>)]
     pub attributes: Option<Map<String, Value>>,
@@ -50,6 +54,13 @@ pub struct Entry {
     /// What the user is called.
     #[schema(min_length = 1, max_length = 80)]
     pub display_name: Option<String>,
+}
+
+/// Tells `null` from a field that is left out.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// An account that a line named.
@@ -171,11 +182,8 @@ fn entry(line: Line, callers: &[Role]) -> Result<Entry, BadLine> {
         return Err(BadLine::TooLong);
     };
     let mut entry: Entry = parse(&text).map_err(|_| BadLine::Malformed)?;
-    if entry
-        .password_hash
-        .as_deref()
-        .is_some_and(|hash| !Passwords::acceptable(hash))
-    {
+    let hash = entry.password_hash.as_ref().and_then(Option::as_deref);
+    if hash.is_some_and(|hash| !Passwords::acceptable(hash)) {
         return Err(BadLine::Hash);
     }
     if entry

@@ -58,6 +58,7 @@ async fn open_session(app: &AppState, user: User, now: Timestamp) -> Result<Gran
         token_hash: minted.hash,
         family: refresh_token::family(),
         user_id: user.id,
+        credentials_version: user.credentials_version,
         expires_at: now + refresh_token::LIFETIME,
     };
     app.store.open_session(&session).await?;

@@ -1,7 +1,8 @@
 //! Binary of `login`: connects the store and reads the signing key, then serves its router.
 //!
 //! Environment: `STORE_URL`; `SIGNING_KEY` (PEM, or `SIGNING_KEY_FILE`), `ISSUER`; `PASSWORD_HASHES_MAX`, how many
-//! passwords are compared at the same time (19 MiB and a core each; default: one for each core); `PORT`.
+//! passwords are compared at the same time (a core and 19 MiB each, or up to 38 for an imported hash; default: one for
+//! each core); `PORT`.
 
 use std::sync::Arc;
 

@@ -38,6 +38,7 @@ async fn fixture() -> Fixture {
         id: UserId::mint(NOW, [1; 10]),
         username: "ada".parse().unwrap(),
         password_hash: Some(passwords.hash(PASSWORD).await.unwrap()),
+        credentials_version: 7,
         display_name: None,
         attributes: serde_json::Map::new(),
         roles: vec![Role::Admin],
@@ -129,8 +130,12 @@ async fn the_right_password_gets_tokens_that_say_who_and_what_the_user_is() {
     let hash = auth::refresh_token::hash(&grant.refresh_token).unwrap();
     let session = app.store.session(&hash, NOW).await.unwrap().unwrap();
     assert_eq!(
-        (session.user_id, session.expires_at),
-        (ada, NOW + auth::refresh_token::LIFETIME)
+        (
+            session.user_id,
+            session.credentials_version,
+            session.expires_at
+        ),
+        (ada, 7, NOW + auth::refresh_token::LIFETIME)
     );
 }
 

@@ -7,7 +7,7 @@ use runtime::{Code, Problem, problem};
 /// Why a session was neither prolonged nor ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The token is unknown, expired, spent or revoked, or its account is gone: one answer for all.
+    /// The token is unknown, expired, spent or revoked, or its account is gone or has another password: one answer for all.
     #[error("not a valid refresh token")]
     BadRefreshToken,
     /// The store did not answer.

@@ -29,10 +29,10 @@ pub(crate) async fn refresh(
         .session(&hash, now)
         .await?
         .ok_or(Error::BadRefreshToken)?;
-    let user = app
-        .store
-        .user(session.user_id)
-        .await?
+    let user = app.store.user(session.user_id).await?;
+    // An operator who replaces a password ends the sessions of the one before.
+    let user = user
+        .filter(|user| user.credentials_version == session.credentials_version)
         .ok_or(Error::BadRefreshToken)?;
     let minted = refresh_token::mint();
     let next = Session {

@@ -43,6 +43,7 @@ async fn fixture() -> Fixture {
         id: UserId::mint(NOW, [1; 10]),
         username: "ada".parse().unwrap(),
         password_hash: None,
+        credentials_version: 1,
         display_name: None,
         attributes: serde_json::Map::new(),
         roles: vec![],
@@ -76,6 +77,7 @@ async fn open_session(app: &AppState, user_id: UserId) -> String {
         token_hash: minted.hash,
         family: refresh_token::family(),
         user_id,
+        credentials_version: 1,
         expires_at,
     };
     app.store.open_session(&session).await.unwrap();
@@ -355,4 +357,29 @@ impl io::Write for Lines {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+#[tokio::test]
+async fn a_replaced_password_ends_the_sessions_of_the_one_before() {
+    let Fixture {
+        app,
+        ada,
+        token,
+        _guard,
+        ..
+    } = fixture().await;
+    let renamed = User {
+        display_name: Some("Ada".into()),
+        version: 2,
+        ..ada.clone()
+    };
+    assert!(app.store.replace_user(&renamed).await.unwrap());
+    let token = granted(refresh(&app, &token).await).refresh_token;
+    let replaced = User {
+        credentials_version: 2,
+        version: 3,
+        ..renamed
+    };
+    assert!(app.store.replace_user(&replaced).await.unwrap());
+    assert_problem(&refresh(&app, &token).await, Code::BadRefreshToken);
 }

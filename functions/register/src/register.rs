@@ -80,6 +80,7 @@ pub(crate) async fn register(
         id: UserId::mint(now, auth::random()),
         username,
         password_hash: Some(password_hash),
+        credentials_version: 1,
         display_name: display_name.map(|name| name.0),
         attributes: serde_json::Map::new(),
         roles: Vec::new(),

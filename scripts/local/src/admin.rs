@@ -63,6 +63,7 @@ async fn add(
         id: UserId::mint(now, auth::random()),
         username,
         password_hash: Some(hash),
+        credentials_version: 1,
         display_name: None,
         attributes: serde_json::Map::new(),
         roles: vec![Role::Admin],
@@ -82,6 +83,7 @@ async fn change(store: &dyn store::Store, user: &User, hash: String) -> anyhow::
     let version = user.version + 1;
     let user = User {
         password_hash: Some(hash),
+        credentials_version: user.credentials_version + 1,
         version,
         ..user.clone()
     };

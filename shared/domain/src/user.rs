@@ -149,6 +149,8 @@ pub struct User {
     pub username: Username,
     /// PHC string of the password's Argon2id hash; none for an account that cannot log in.
     pub password_hash: Option<String>,
+    /// Raised whenever an operator replaces or clears the password: sessions of an earlier one are over.
+    pub credentials_version: u64,
     /// What the user says of themself.
     pub display_name: Option<String>,
     /// What the operator knows of the user; access rules read it. Never set by the user.

@@ -48,7 +48,8 @@ pub trait Users: Send + Sync {
     async fn add_users(&self, users: &[User]) -> Result<Vec<bool>, Error>;
     /// The account, read consistently.
     async fn user(&self, id: UserId) -> Result<Option<User>, Error>;
-    /// The accounts of these names, in their order, read consistently.
+    /// The accounts of these names, in their order, read consistently. A name that nobody has takes as many round trips
+    /// as one that somebody has, so that the time of a login does not tell one from the other.
     async fn users_by_name(&self, names: &[Username]) -> Result<Vec<Option<User>>, Error>;
     /// Replaces an account whose stored version is `user.version - 1`; whether it did. Id, name and creation stay as they
     /// are stored.
@@ -66,6 +67,8 @@ pub struct Session {
     pub family: String,
     /// Whose it is.
     pub user_id: UserId,
+    /// The user's [`credentials_version`](User::credentials_version) at the login. Whoever rotates compares it.
+    pub credentials_version: u64,
     /// When it ends.
     pub expires_at: Timestamp,
 }

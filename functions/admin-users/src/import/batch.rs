@@ -122,6 +122,7 @@ impl<'a> Batch<'a> {
             id: UserId::mint(now, auth::random()),
             username: entry.username.clone(),
             password_hash: None,
+            credentials_version: 1,
             display_name: None,
             attributes: Map::new(),
             roles: Vec::new(),
@@ -157,7 +158,12 @@ impl Entry {
         if let Some(roles) = &self.roles {
             user.roles.clone_from(roles);
         }
-        user.password_hash = self.password_hash.clone().or(user.password_hash);
+        if let Some(hash) = &self.password_hash
+            && user.password_hash != *hash
+        {
+            user.password_hash.clone_from(hash);
+            user.credentials_version += 1;
+        }
         user.display_name = self.display_name.clone().or(user.display_name);
         user
     }

@@ -64,6 +64,38 @@ async fn an_import_creates_amends_and_reports_line_by_line() {
 }
 
 #[tokio::test]
+async fn a_hash_that_is_replaced_or_cleared_ends_sessions_and_the_same_one_does_not() {
+    let rig = rig().await;
+    let other = HASH.replace("t=2", "t=3");
+    let name = "ada".parse().unwrap();
+    let mut versions = Vec::new();
+    for line in [
+        json!({ "username": "ada", "password_hash": HASH }),
+        json!({ "username": "ada", "password_hash": HASH }),
+        json!({ "username": "ada", "display_name": "Ada" }),
+        json!({ "username": "ada", "password_hash": other }),
+        json!({ "username": "ada", "password_hash": null }),
+        json!({ "username": "ada", "password_hash": null }),
+    ] {
+        assert_eq!(rig.import(line.to_string()).await.ok()["failed_total"], 0);
+        let users = rig.store.users_by_name(std::slice::from_ref(&name)).await;
+        let ada = users.unwrap().remove(0).unwrap();
+        versions.push((ada.credentials_version, ada.password_hash));
+    }
+    let hash = |hash: &str| Some(hash.to_owned());
+    let first = versions[0].0;
+    let expected = [
+        (first, hash(HASH)),
+        (first, hash(HASH)),
+        (first, hash(HASH)),
+        (first + 1, hash(&other)),
+        (first + 2, None),
+        (first + 2, None),
+    ];
+    assert_eq!(versions, expected);
+}
+
+#[tokio::test]
 async fn imports_at_the_same_time_make_each_account_once() {
     let rig = rig().await;
     let text = |age: u32| -> String {

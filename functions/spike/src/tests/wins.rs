@@ -189,6 +189,7 @@ fn account(name: &str, age: u32) -> domain::User {
         id: user(),
         username: name.parse().unwrap(),
         password_hash: None,
+        credentials_version: 1,
         display_name: None,
         attributes: json!({ "age": age }).as_object().unwrap().clone(),
         roles: Vec::new(),

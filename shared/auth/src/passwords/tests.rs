@@ -95,7 +95,12 @@ fn imported_hashes_are_no_weaker_than_ours_and_no_attack() {
             "${algorithm}${version}{params}$ZlJ0c1V2bkx4Q3dQaEtkUw$6eUQ2bVRNr0dHWXqnMFyYpX0mJo3lGzT8sA5cW1uKkE"
         )
     };
-    for params in ["m=19456,t=2,p=1", "m=65536,t=3,p=4"] {
+    for params in [
+        "m=19456,t=2,p=1",
+        "m=19456,t=4,p=1",
+        "m=38912,t=2,p=4",
+        "m=25940,t=3,p=1",
+    ] {
         assert!(
             Passwords::acceptable(&phc("argon2id", "v=19$", params)),
             "{params}"
@@ -104,6 +109,10 @@ fn imported_hashes_are_no_weaker_than_ours_and_no_attack() {
     let refused = [
         phc("argon2id", "v=19$", "m=19455,t=2,p=1"),
         phc("argon2id", "v=19$", "m=19456,t=1,p=1"),
+        phc("argon2id", "v=19$", "m=38913,t=2,p=1"),
+        phc("argon2id", "v=19$", "m=19456,t=5,p=1"),
+        phc("argon2id", "v=19$", "m=25960,t=3,p=1"),
+        phc("argon2id", "v=19$", "m=65536,t=3,p=4"),
         phc("argon2id", "v=19$", "m=4194304,t=2,p=1"),
         phc("argon2id", "v=19$", "m=19456,t=1000,p=1"),
         phc("argon2id", "v=19$", "m=19456,t=2,p=64"),

@@ -46,6 +46,7 @@ pub fn user() -> User {
         id,
         username: format!("u-{id}").parse().unwrap(),
         password_hash: Some("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into()),
+        credentials_version: 5,
         display_name: Some("Ada \u{1f45f}".into()),
         attributes: attributes.as_object().unwrap().clone(),
         roles: vec![domain::Role::Admin],

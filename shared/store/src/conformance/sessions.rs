@@ -12,6 +12,7 @@ fn session() -> Session {
         token_hash: format!("{:032x}", rand::random::<u128>()),
         family: format!("{:032x}", rand::random::<u128>()),
         user_id: user_id(),
+        credentials_version: 3,
         expires_at: later(1000),
     }
 }

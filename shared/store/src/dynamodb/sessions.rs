@@ -15,6 +15,7 @@ use super::{
     item::{Item, Row, flag, item, number, text, time},
     request::{Change, Changed, put_if_absent},
     tables::SESSIONS,
+    users::credentials_version,
 };
 use crate::{Error, LoginAttempts, Rotation, Session, Sessions};
 
@@ -39,6 +40,7 @@ fn write(session: &Session) -> Item {
         ("token_hash", text(&session.token_hash)),
         ("family", text(&session.family)),
         ("user_id", text(session.user_id)),
+        ("credentials_version", number(session.credentials_version)),
         ("expires_at", time(session.expires_at)),
         ("spent", flag(false)),
         ("ttl", number(session.expires_at.as_secs())),
@@ -50,6 +52,7 @@ fn read(row: &Row) -> Result<Session, Error> {
         token_hash: row.text("token_hash")?.to_owned(),
         family: row.text("family")?.to_owned(),
         user_id: row.word("user_id")?,
+        credentials_version: credentials_version(row)?,
         expires_at: row.time("expires_at")?,
     })
 }

@@ -23,6 +23,11 @@ fn user_key(id: UserId) -> String {
     format!("user#{id}")
 }
 
+/// Where there never is an item.
+fn nobody_key(name: &Username) -> String {
+    format!("nobody#{name}")
+}
+
 fn name_key(name: &Username) -> String {
     format!("name#{name}")
 }
@@ -41,6 +46,7 @@ fn write(user: &User) -> Result<Item, Error> {
             "password_hash",
             optional(user.password_hash.as_ref().map(text)),
         ),
+        ("credentials_version", number(user.credentials_version)),
         (
             "display_name",
             optional(user.display_name.as_ref().map(text)),
@@ -53,11 +59,18 @@ fn write(user: &User) -> Result<Item, Error> {
     ]))
 }
 
+/// What was written before there was such a number counts as the first.
+pub(super) fn credentials_version(row: &Row) -> Result<u64, Error> {
+    let version = row.optional("credentials_version", Row::number)?;
+    Ok(version.unwrap_or_default())
+}
+
 fn read(row: &Row) -> Result<User, Error> {
     Ok(User {
         id: row.word("user_id")?,
         username: row.word("username")?,
         password_hash: row.optional("password_hash", Row::text)?.map(str::to_owned),
+        credentials_version: credentials_version(row)?,
         display_name: row.optional("display_name", Row::text)?.map(str::to_owned),
         attributes: row.json("attributes")?,
         roles: row.json("roles")?,
@@ -178,19 +191,14 @@ impl Users for DynamoStore {
             .await?;
         let mut keys = Vec::with_capacity(names.len());
         for name in names {
-            let holder = holders.get(&name_key(name));
-            keys.push(
-                holder
-                    .map(|row| row.word("user_id").map(user_key))
-                    .transpose()?,
-            );
+            keys.push(match holders.get(&name_key(name)) {
+                Some(row) => user_key(row.word("user_id")?),
+                // Looked up all the same: an unknown name takes as many round trips as a known one.
+                None => nobody_key(name),
+            });
         }
-        let users = self
-            .get_all(USERS, keys.iter().flatten().cloned().collect())
-            .await?;
-        let found = keys
-            .into_iter()
-            .map(|key| key.and_then(|key| users.get(&key)).map(read).transpose());
+        let users = self.get_all(USERS, keys.clone()).await?;
+        let found = keys.iter().map(|key| users.get(key).map(read).transpose());
         found.collect()
     }
 
@@ -199,7 +207,8 @@ impl Users for DynamoStore {
             table: USERS,
             id: user_key(user.id),
             update: "SET #attributes = :attributes, #roles = :roles, #version = :version, \
-                     #password_hash = :password_hash, #display_name = :display_name",
+                     #password_hash = :password_hash, #credentials_version = :credentials_version, \
+                     #display_name = :display_name",
             only_if: "#version = :was",
             values: vec![
                 (":was", number(user.version.saturating_sub(1))),
@@ -210,6 +219,7 @@ impl Users for DynamoStore {
                     ":password_hash",
                     optional(user.password_hash.as_ref().map(text)),
                 ),
+                (":credentials_version", number(user.credentials_version)),
                 (
                     ":display_name",
                     optional(user.display_name.as_ref().map(text)),

@@ -328,3 +328,17 @@ async fn a_retirement_in_conflict_is_repeated_until_it_is_decided() {
         Retirement::TargetMet
     );
 }
+
+#[tokio::test]
+async fn fault_32_an_unknown_name_takes_as_many_reads_as_a_known_one() {
+    let engine = Sabotaged::first("BatchGetItem", vec![]).await;
+    let (known, unknown) = (user(), user().username);
+    let added = engine.store.add_users(std::slice::from_ref(&known)).await;
+    assert_eq!(added.unwrap(), [true]);
+    let found = engine.store.users_by_name(&[known.username.clone()]).await;
+    assert_eq!(found.unwrap(), [Some(known)]);
+    let calls = engine.calls();
+    let found = engine.store.users_by_name(&[unknown]).await;
+    assert_eq!(found.unwrap(), [None]);
+    assert_eq!(engine.calls(), 2 * calls);
+}

@@ -197,6 +197,7 @@ async fn a_rotation_that_went_unheard_does_not_revoke_its_family() {
         token_hash: hash(),
         family: hash(),
         user_id: user_id(),
+        credentials_version: 1,
         expires_at: later(1000),
     };
     engine.store.open_session(&first).await.unwrap();
@@ -234,6 +235,7 @@ async fn a_revocation_that_went_unheard_is_this_calls() {
         token_hash: hash(),
         family: hash(),
         user_id: user_id(),
+        credentials_version: 1,
         expires_at: later(1000),
     };
     engine.store.open_session(&first).await.unwrap();
