@@ -217,6 +217,20 @@ async fn fault_18_money_that_comes_after_the_end_is_owed_back() {
         late.body["refund"]["payment"]["amount"]["amount_minor"],
         200
     );
+    // What the document shows is what comes.
+    let members = runtime::Code::OrderEnded.members();
+    let [("refund", example)] = members.as_slice() else {
+        panic!("{members:?}");
+    };
+    let names = |value: &Value| -> Vec<String> {
+        let object = value.as_object().unwrap();
+        object.keys().cloned().collect()
+    };
+    assert_eq!(names(example), names(&late.body["refund"]));
+    for part in ["/payment", "/payment/amount"] {
+        let shown = names(example.pointer(part).unwrap());
+        assert_eq!(shown, names(late.body["refund"].pointer(part).unwrap()));
+    }
     let again = desk.pay(&order, "test-approve").await;
     assert_eq!((again.status, again.body), (late.status, late.body.clone()));
     let list = desk.refunds(&[Role::Admin], "").await;
@@ -361,4 +375,11 @@ async fn the_store_away_is_unavailable() {
 fn the_document_lists_the_routes() {
     let paths = crate::openapi().paths.paths;
     assert!(paths.contains_key("/orders/{order_id}/pay") && paths.contains_key("/admin/refunds"));
+}
+
+#[test]
+fn a_defect_is_internal() {
+    let defect = crate::Error::from(store::Error::Corrupt("?".into()));
+    let code = runtime::Problem::from(&defect).code();
+    assert_eq!(code, runtime::Code::Internal);
 }

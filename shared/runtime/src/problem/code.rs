@@ -217,10 +217,21 @@ impl Code {
         }
     }
 
-    /// The extension members of documents with this code, each with an example.
+    /// The extension members of documents with this code, each with an example. `refund` comes only if money is owed.
     #[must_use]
     pub fn members(self) -> Vec<(&'static str, Value)> {
         match self {
+            Self::OrderEnded => vec![(
+                "refund",
+                json!({
+                    "payment": {
+                        "payment_id": "test-01900000-0000-7000-8000-000000000000",
+                        "amount": {"amount_minor": 4900, "currency": "EUR"},
+                        "paid_at": "2026-11-22T10:15:00.001Z",
+                    },
+                    "recorded_at": "2026-11-22T10:15:00.002Z",
+                }),
+            )],
             Self::NotEnough => vec![("left", json!(1))],
             Self::OverLimit => vec![("limit", json!(2))],
             Self::InvalidSetting => vec![("field", json!("stock"))],
