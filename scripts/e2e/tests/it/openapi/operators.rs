@@ -119,6 +119,11 @@ fn replacing(scene: &Scene) -> Vec<Driver<'_>> {
             "404 no-spike",
             put(stage, NOBODYS, "\"1\"", json!({})),
         ),
+        drive(REPLACE, "409 spike-started", async {
+            let spike = stage.sale(json!({})).await;
+            let later = crate::stage::now() + std::time::Duration::from_mins(10);
+            stage.change(&spike, json!({ "starts_at": later })).await
+        }),
         drive(REPLACE, "409 spike-ended", async {
             let spike = stage.ended_sale().await;
             stage.change(&spike, json!({})).await
@@ -133,9 +138,11 @@ fn replacing(scene: &Scene) -> Vec<Driver<'_>> {
             stage.admin(call).await
         }),
         drive(REPLACE, "503 loading", async {
-            let spike = locked(scene).await;
-            let call = Call::new("put", format!("/admin/spikes/{spike}")).if_match("\"1\"");
-            mute(scene, call.json(&settings(json!({})))).await
+            let spike = scene.mute.sale(1).await;
+            assert!(scene.mute.stock.lock_loading(spike.id).await.unwrap());
+            let call = Call::new("put", format!("/admin/spikes/{}", spike.id)).if_match("\"1\"");
+            let settings = settings(json!({ "starts_at": spike.settings.starts_at }));
+            mute(scene, call.json(&settings)).await
         }),
     ]
 }
@@ -200,6 +207,10 @@ fn turning<'a>(scene: &'a Scene, key: &'static str, turn: &'static str) -> Vec<D
         }),
         drive(key, "409 spike-ended", async move {
             stage.admin(call(&stage.ended_sale().await)).await
+        }),
+        drive(key, "412 version-mismatch", async move {
+            let spike = stage.sale(json!({})).await;
+            stage.admin(call(&spike).if_match("\"7\"")).await
         }),
         drive(key, "503 loading", async move {
             mute(scene, call(&locked(scene).await)).await
