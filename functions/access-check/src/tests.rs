@@ -1,37 +1,19 @@
 use auth::testing;
-use axum::{
-    body::Body,
-    http::{HeaderMap, Request, StatusCode},
-};
+use axum::{body::Body, http::Request};
 use domain::{Rule, SpikeId, User, UserId, Verdict};
-use http_body_util::BodyExt;
+use runtime::testing::Answer;
 use sale::testing::{Sale, user};
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 use crate::AppState;
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Value,
+trait Told {
+    fn assert_verdict(&self, verdict: &Value);
 }
 
-impl Answer {
-    fn assert_problem(&self, status: u16, code: &str) {
-        assert_eq!(
-            (self.status.as_u16(), &self.body["code"]),
-            (status, &json!(code)),
-            "{}",
-            self.body
-        );
-        assert_eq!(self.headers["content-type"], "application/problem+json");
-    }
-
+impl Told for Answer {
     fn assert_verdict(&self, verdict: &Value) {
-        assert_eq!((self.status, &self.body), (StatusCode::OK, verdict));
-        assert_eq!(self.headers["content-type"], "application/json");
-        assert_eq!(self.headers["cache-control"], "no-store");
+        assert_eq!(self.assert_json(), verdict);
     }
 }
 
@@ -47,13 +29,7 @@ async fn send(sale: &Sale, request: Request<Body>) -> Answer {
     let authenticator = testing::authenticator(stock.clock());
     let state = AppState::new(store, stock, authenticator, &stock::testing::clock());
     let app = runtime::app(crate::router(state));
-    let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body: serde_json::from_slice(&body).unwrap(),
-    }
+    runtime::testing::send(app, request).await
 }
 
 async fn sale_for_adults() -> Sale {

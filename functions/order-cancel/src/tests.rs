@@ -1,37 +1,18 @@
 use auth::testing;
 use axum::{
     body::Body,
-    http::{HeaderMap, Request, StatusCode},
+    http::{Request, StatusCode},
 };
 use domain::{
     Order, OrderId, RejectReason, UserId,
     order::{Payment, Transition},
 };
-use http_body_util::BodyExt;
+use runtime::testing::Answer;
 use sale::testing::{Sale, user};
-use serde_json::{Value, json};
+use serde_json::json;
 use stock::Reserved;
-use tower::ServiceExt;
 
 use crate::AppState;
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Value,
-}
-
-impl Answer {
-    fn assert_problem(&self, status: u16, code: &str) {
-        assert_eq!(
-            (self.status.as_u16(), &self.body["code"]),
-            (status, &json!(code)),
-            "{}",
-            self.body
-        );
-        assert_eq!(self.headers["content-type"], "application/problem+json");
-    }
-}
 
 async fn cancel(sale: &Sale, user_id: UserId, order_id: impl ToString) -> Answer {
     let token = testing::token_for(user_id, &[], sale.stock.now());
@@ -48,13 +29,7 @@ async fn send(sale: &Sale, request: Request<Body>) -> Answer {
         stock,
         authenticator,
     }));
-    let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body: serde_json::from_slice(&body).unwrap(),
-    }
+    runtime::testing::send(app, request).await
 }
 
 #[tokio::test]

@@ -4,16 +4,15 @@ use async_trait::async_trait;
 use auth::testing;
 use axum::{
     body::Body,
-    http::{HeaderMap, Request, StatusCode, request::Builder},
+    http::{Request, StatusCode, request::Builder},
 };
 use domain::{
     Clock, Money, Order, OrderId, OrderPlaced, Role, SpikeId, Timestamp, UserId,
     order::{Payment, Transition},
 };
-use http_body_util::BodyExt;
+use runtime::testing::Answer;
 use serde_json::{Value, json};
 use store::{Placement, Store};
-use tower::ServiceExt;
 
 use crate::{AppState, ChargeError, Method, Payments, TestMode};
 
@@ -35,33 +34,9 @@ struct Desk {
     _engine: store::testing::Guard,
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Value,
-}
-
-impl Answer {
-    fn assert_problem(&self, status: u16, code: &str) {
-        assert_eq!(
-            (self.status.as_u16(), &self.body["code"]),
-            (status, &json!(code)),
-            "{}",
-            self.body
-        );
-        assert_eq!(self.headers["content-type"], "application/problem+json");
-    }
-
-    fn assert_paid(&self) -> &Value {
-        assert_eq!(
-            (self.status, &self.body["state"]),
-            (StatusCode::OK, &json!("paid")),
-            "{}",
-            self.body
-        );
-        assert_eq!(self.headers["content-type"], "application/json");
-        &self.body
-    }
+fn assert_paid(answer: &Answer) -> &Value {
+    assert_eq!(answer.assert_json()["state"], "paid");
+    &answer.body
 }
 
 impl Desk {
@@ -132,13 +107,7 @@ impl Desk {
             clock: clock(),
         };
         let app = runtime::app(crate::router(state));
-        let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: serde_json::from_slice(&body).unwrap(),
-        }
+        runtime::testing::send(app, request).await
     }
 }
 
@@ -181,13 +150,13 @@ async fn an_order_is_charged_once_however_often_it_is_paid() {
     let desk = Desk::open().await;
     let order = desk.order().await;
     let first = desk.pay(&order, "test-approve").await;
-    let payment = &first.assert_paid()["payment"];
+    let payment = &assert_paid(&first)["payment"];
     assert_eq!(
         payment["amount"],
         json!({ "amount_minor": 200, "currency": "EUR" })
     );
     for method in ["test-approve", "test-decline"] {
-        assert_eq!(desk.pay(&order, method).await.assert_paid(), &first.body);
+        assert_eq!(assert_paid(&desk.pay(&order, method).await), &first.body);
     }
 }
 
@@ -198,7 +167,7 @@ async fn after_a_declined_payment_another_may_do() {
     desk.pay(&order, "test-decline")
         .await
         .assert_problem(402, "payment-declined");
-    desk.pay(&order, "test-approve").await.assert_paid();
+    assert_paid(&desk.pay(&order, "test-approve").await);
 }
 
 #[tokio::test]

@@ -1,40 +1,11 @@
 use auth::testing;
-use axum::{
-    body::Body,
-    http::{HeaderMap, Request, StatusCode},
-};
+use axum::{body::Body, http::Request};
 use domain::{Order, OrderId, RejectReason, UserId, order::Transition};
-use http_body_util::BodyExt;
+use runtime::testing::Answer;
 use sale::testing::{Sale, user};
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 use crate::AppState;
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Value,
-}
-
-impl Answer {
-    fn assert_problem(&self, status: u16, code: &str) {
-        assert_eq!(
-            (self.status.as_u16(), &self.body["code"]),
-            (status, &json!(code)),
-            "{}",
-            self.body
-        );
-        assert_eq!(self.headers["content-type"], "application/problem+json");
-    }
-
-    fn assert_json(&self) -> &Value {
-        assert_eq!(self.status, StatusCode::OK, "{}", self.body);
-        assert_eq!(self.headers["content-type"], "application/json");
-        assert_eq!(self.headers["cache-control"], "no-store");
-        &self.body
-    }
-}
 
 fn app(sale: &Sale) -> runtime::App {
     let (store, stock) = (sale.store.clone(), sale.stock.clone());
@@ -53,13 +24,7 @@ async fn get(sale: &Sale, user_id: UserId, path: &str) -> Answer {
 }
 
 async fn send(sale: &Sale, request: Request<Body>) -> Answer {
-    let (parts, body) = app(sale).oneshot(request).await.unwrap().into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body: serde_json::from_slice(&body).unwrap(),
-    }
+    runtime::testing::send(app(sale), request).await
 }
 
 fn mine(sale: &Sale) -> String {

@@ -12,6 +12,8 @@ pub mod openapi;
 pub mod problem;
 pub mod server;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tunables;
 
 pub use app::{App, app};
