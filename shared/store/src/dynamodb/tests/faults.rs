@@ -335,8 +335,10 @@ async fn fault_32_an_unknown_name_takes_as_many_reads_as_a_known_one() {
     let (known, unknown) = (user(), user().username);
     let added = engine.store.add_users(std::slice::from_ref(&known)).await;
     assert_eq!(added.unwrap(), [true]);
-    let found = engine.store.users_by_name(&[known.username.clone()]).await;
-    assert_eq!(found.unwrap(), [Some(known)]);
+    let found = engine
+        .store
+        .users_by_name(std::slice::from_ref(&known.username));
+    assert_eq!(found.await.unwrap(), [Some(known.clone())]);
     let calls = engine.calls();
     let found = engine.store.users_by_name(&[unknown]).await;
     assert_eq!(found.unwrap(), [None]);
