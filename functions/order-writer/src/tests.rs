@@ -206,9 +206,12 @@ async fn a_unit_above_the_top_is_a_conflict() {
     let above = sale.lost(&[2, 4]);
     assert_eq!(deliver(&app(&sale), &above).await, StatusCode::NO_CONTENT);
     let order = sale.order(above.order_id).await;
-    assert_eq!(
-        (order.state, order.units),
-        (OrderState::Placed, [1, 2].into_iter().collect())
+    assert_eq!(order.state, OrderState::Placed);
+    // Which of the free units stands in for the fourth is Redis' choice.
+    assert!(
+        order.units == [1, 2].into_iter().collect() || order.units == [2, 3].into_iter().collect(),
+        "{:?}",
+        order.units
     );
 }
 

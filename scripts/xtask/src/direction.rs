@@ -15,10 +15,7 @@ const SHARED: &[(&str, &[&str])] = &[
     ("events", &["cache", "domain"]),
     ("stock", &["cache", "domain"]),
     ("store", &["cache", "domain"]),
-    (
-        "sale",
-        &["access", "cache", "domain", "events", "stock", "store"],
-    ),
+    ("sale", &["access", "cache", "domain", "stock", "store"]),
     ("runtime", &["cache", "domain"]),
     ("auth", &["cache", "domain", "runtime"]),
 ];
