@@ -130,15 +130,11 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
 
 /// As many connections as asked for, if the system lets a process have them.
 fn connections(options: &Options) -> anyhow::Result<usize> {
-    // The limit is the shell's to tell: the standard library has no call for it.
-    let limit = std::process::Command::new("sh")
-        .args(["-c", "ulimit -n"])
-        .output();
-    let limit = limit.ok().and_then(|it| String::from_utf8(it.stdout).ok());
-    let limit: usize = limit
-        .and_then(|it| it.trim().parse().ok())
-        .unwrap_or(usize::MAX);
     let spare = 64;
+    let wanted = options.connections.saturating_add(spare).max(2 * spare);
+    let wanted = u64::try_from(wanted)?;
+    let limit = rlimit::increase_nofile_limit(wanted).context("the limit of open files")?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if limit < 2 * spare {
         bail!("a process may open only {limit} files: raise it with ulimit -n");
     }

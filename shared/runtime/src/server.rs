@@ -3,7 +3,7 @@
 //!
 //! `axum::serve` and `hyper_util`'s builder wait for ever where a client can make them wait. Here nothing does:
 //! the stream has deadlines (`stream`), an idle connection is closed (`connection`), and there is a cap on
-//! connections.
+//! connections, which the files that the process may open lower where they must.
 //!
 //! **Stopping.** First `/health/ready` says 503 and every answer ends its HTTP/1 connection (HTTP/2 gets GOAWAY
 //! at once), while connections are still accepted, for [`Limits::notice`]. Then nothing is accepted any more, idle
@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use axum::Router;
 use futures::FutureExt as _;
 use tokio::{
@@ -49,7 +50,8 @@ const BACKLOG: usize = 1024;
 pub async fn serve(router: Router) -> anyhow::Result<()> {
     let port = u16::try_from(env::number("PORT", 8080, 0..=65535)?)?;
     let stop = stop_signal()?;
-    let listener = TcpListener::bind(("0.0.0.0", port)).await?;
+    let listener = TcpListener::bind(("0.0.0.0", port)).await;
+    let listener = listener.with_context(|| format!("cannot listen on PORT {port}"))?;
     serve_on(listener, app::app(router), Limits::default(), stop).await?;
     Ok(())
 }
@@ -76,6 +78,10 @@ pub async fn serve_on<L: Listener>(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     tracing::info!(server.address = listener.address()?, "listening");
+    let limits = Limits {
+        connections: affordable(limits.connections),
+        ..limits
+    };
     let (server, stages) = Server::new(app, limits);
     tokio::select! {
         never = server.accept(&listener) => match never {},
@@ -96,6 +102,26 @@ pub async fn serve_on<L: Listener>(
     }
     stages.send_replace(Stage::Over);
     Ok(())
+}
+
+/// As many connections as there may be, or fewer if the process may not open the files. Half of the files are left to
+/// what the requests themselves need: connections to the store, Redis and the broker.
+///
+/// Systems let a process raise its limit, but begin it low (Linux: 1,024; macOS: 256).
+fn affordable(connections: usize) -> usize {
+    let wanted = u64::try_from(connections.saturating_mul(2)).unwrap_or(u64::MAX);
+    let files = rlimit::increase_nofile_limit(wanted).or_else(|error| {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+        rlimit::Resource::NOFILE.get_soft()
+    });
+    let files = files.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    });
+    let affordable = connections.min(files / 2).max(1);
+    if affordable < connections {
+        tracing::info!(files, connections = affordable, "the limit of open files");
+    }
+    affordable
 }
 
 /// How far a server has come.
