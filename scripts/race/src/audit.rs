@@ -1,9 +1,8 @@
 //! Whether the sale kept its promises: each check is one line of the report.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+mod given_back;
+
+use std::{collections::BTreeSet, time::Duration};
 
 use domain::{OrderId, Units};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -20,19 +19,14 @@ use crate::{
     users::Buyer,
 };
 
-/// How many orders are cancelled.
-pub const CANCELLED: usize = 10;
-/// How many new buyers then try to get their units; more than there are units.
-pub const LATECOMERS: usize = 3 * CANCELLED;
+pub use given_back::latecomers;
 
 /// How many requests of the audit are under way at a time.
 const CONCURRENCY: usize = 32;
 /// How many of those who were refused are asked whether they have an order.
 const REFUSED_ASKED: usize = 200;
 /// How long the system may take to come to rest, and to sell what was given back.
-const REST: Duration = Duration::from_secs(20);
-/// Longer than a function may remember that all is sold.
-const FLAG: Duration = Duration::from_millis(1200);
+pub const REST: Duration = Duration::from_secs(20);
 
 /// A promise, and whether it was kept.
 #[derive(Debug, Clone)]
@@ -53,6 +47,14 @@ impl Check {
             found: found.into(),
         }
     }
+
+    /// From whether the promise was kept and what was found; a promise that cannot be looked into counts as broken.
+    fn made(promise: &str, result: anyhow::Result<(bool, String)>) -> Self {
+        match result {
+            Ok((kept, found)) => Self::new(promise, kept, found),
+            Err(error) => Self::new(promise, false, format!("cannot be told: {error:#}")),
+        }
+    }
 }
 
 /// A sale to be audited.
@@ -69,25 +71,37 @@ pub struct Audit<'a> {
     pub ends: &'a [End],
     /// How many units there were.
     pub units: u32,
+    /// How long the system may take to come to rest, and to sell what was given back: [`REST`].
+    pub rest: Duration,
 }
 
 impl Audit<'_> {
-    /// Makes all checks.
-    pub async fn run(&self, with_cancelling: bool) -> anyhow::Result<Vec<Check>> {
+    /// Makes all checks. Whatever the system answers is found by one of them and keeps none from being made.
+    pub async fn run(&self, with_cancelling: bool) -> Vec<Check> {
         let winners = self.winners();
-        let mut live: Vec<OrderView> = winners.iter().map(|(_, it)| it.order.clone()).collect();
-        let mut checks = vec![self.everybody_was_answered()];
-        checks.push(self.as_many_orders_as_units(&live));
-        checks.push(self.one_order_per_user(&winners).await?);
-        checks.push(self.repetition_changes_nothing(&winners).await?);
+        let sold: Vec<OrderView> = winners.iter().map(|(_, it)| it.order.clone()).collect();
+        let mut checks = vec![
+            self.everybody_was_answered(),
+            self.as_many_orders_as_units(&sold),
+            no_unit_twice("no unit twice", &sold, self.units),
+            Check::made(
+                "one order per user",
+                self.one_order_per_user(&winners).await,
+            ),
+            Check::made(
+                "a repeated purchase gets the same order",
+                self.repetition_changes_nothing(&winners).await,
+            ),
+        ];
+        let mut live = sold;
         if with_cancelling {
-            let (check, now_live) = self.given_back_and_bought_again(&winners).await?;
-            checks.push(check);
-            live = now_live;
+            let check;
+            (check, live) = self.given_back_and_bought_again(&winners).await;
+            let after = no_unit_twice("no unit twice even then", &live, self.units);
+            checks.extend([check, after]);
         }
-        checks.insert(2, no_unit_twice(&live, self.units));
-        checks.extend(self.at_rest(&live).await?);
-        Ok(checks)
+        checks.extend(self.at_rest(&live).await);
+        checks
     }
 
     fn winners(&self) -> Vec<(&Buyer, &Bought)> {
@@ -135,7 +149,10 @@ impl Audit<'_> {
         )
     }
 
-    async fn one_order_per_user(&self, winners: &[(&Buyer, &Bought)]) -> anyhow::Result<Check> {
+    async fn one_order_per_user(
+        &self,
+        winners: &[(&Buyer, &Bought)],
+    ) -> anyhow::Result<(bool, String)> {
         let listed = stream::iter(winners).map(async |(buyer, bought)| {
             let orders = self.orders(buyer).await?;
             let ids: Vec<OrderId> = orders.iter().map(|order| order.order_id).collect();
@@ -151,8 +168,7 @@ impl Audit<'_> {
         });
         let asked: Vec<bool> = asked.buffer_unordered(CONCURRENCY).try_collect().await?;
         let [one, none] = [&listed, &asked].map(|all| all.iter().filter(|it| **it).count());
-        Ok(Check::new(
-            "one order per user",
+        Ok((
             one == listed.len() && none == asked.len(),
             format!(
                 "{one} of {} buyers have their one order, {none} of {} refused ones have none",
@@ -165,7 +181,7 @@ impl Audit<'_> {
     async fn repetition_changes_nothing(
         &self,
         winners: &[(&Buyer, &Bought)],
-    ) -> anyhow::Result<Check> {
+    ) -> anyhow::Result<(bool, String)> {
         let again = stream::iter(winners).map(async |(buyer, bought)| {
             let answer = self.order(buyer).await?;
             let same = answer.status.as_u16() == 202
@@ -174,105 +190,47 @@ impl Audit<'_> {
         });
         let again: Vec<bool> = again.buffer_unordered(CONCURRENCY).try_collect().await?;
         let same = again.iter().filter(|it| **it).count();
-        Ok(Check::new(
-            "a repeated purchase gets the same order",
-            same == again.len(),
-            format!("{same} of {}", again.len()),
-        ))
-    }
-
-    /// Cancels some orders and lets more new buyers come than there are units. Answers also with all live orders.
-    async fn given_back_and_bought_again(
-        &self,
-        winners: &[(&Buyer, &Bought)],
-    ) -> anyhow::Result<(Check, Vec<OrderView>)> {
-        let left = self.admin.stats(self.sale.spike_id).await?.store.free;
-        let (giving_back, keeping) = winners.split_at(CANCELLED.min(winners.len()));
-        let mut cancelled = 0;
-        for (buyer, bought) in giving_back {
-            let request = Request::post(format!("/orders/{}/cancel", bought.order.order_id));
-            let answer = self.ask(buyer, request).await?;
-            let order: OrderView = answer.success("a cancellation")?.json()?;
-            cancelled += usize::from(order.state == "cancelled");
-        }
-        let units = left + u64::from(self.sale.quantity) * giving_back.len() as u64;
-        let expected = usize::try_from(units / u64::from(self.sale.quantity))?;
-        let expected = expected.min(self.latecomers.len());
-        let orders = self.latecomers_orders(expected).await?;
-        let bought = orders.len();
-        let check = Check::new(
-            format!(
-                "after {} cancellations their units, and no more, can be bought",
-                giving_back.len()
-            ),
-            cancelled == giving_back.len() && bought == expected,
-            format!("{cancelled} cancelled, {bought} bought again of {expected}"),
-        );
-        let kept = keeping.iter().map(|(_, it)| it.order.clone());
-        Ok((check, kept.chain(orders).collect()))
-    }
-
-    /// The orders that the latecomers get. They come again and again until `expected` have one, then once more.
-    async fn latecomers_orders(&self, expected: usize) -> anyhow::Result<Vec<OrderView>> {
-        let until = Instant::now() + REST;
-        let mut orders: BTreeMap<usize, OrderView> = BTreeMap::new();
-        loop {
-            let last_round = orders.len() >= expected || Instant::now() > until;
-            let rest = self.latecomers.iter().enumerate();
-            let rest: Vec<_> = rest
-                .filter(|(index, _)| !orders.contains_key(index))
-                .collect();
-            let ends = stream::iter(rest).map(async |(index, buyer)| {
-                let end = self.sale.buy(buyer, Instant::now()).await;
-                (index, end)
-            });
-            let ends: Vec<(usize, End)> = ends.buffer_unordered(CONCURRENCY).collect().await;
-            for (index, end) in ends {
-                match end {
-                    End::Bought(bought) => {
-                        orders.insert(index, bought.order);
-                    }
-                    End::Refused(_) => {}
-                    End::Failed(reason) => anyhow::bail!("a latecomer: {reason}"),
-                }
-            }
-            if last_round {
-                return Ok(orders.into_values().collect());
-            }
-            sleep(FLAG).await;
-        }
+        Ok((same == again.len(), format!("{same} of {}", again.len())))
     }
 
     /// What Redis and the store must agree about once nothing is under way.
-    async fn at_rest(&self, live: &[OrderView]) -> anyhow::Result<[Check; 2]> {
+    async fn at_rest(&self, live: &[OrderView]) -> [Check; 2] {
         let sold: u64 = live
             .iter()
             .map(|order| u64::from(order.units.quantity()))
             .sum();
         let free = u64::from(self.units).saturating_sub(sold);
-        let until = Instant::now() + REST;
+        let until = Instant::now() + self.rest;
         let stats = loop {
-            let stats = self.admin.stats(self.sale.spike_id).await?;
-            if agrees(&stats, free, sold) && is_quiet(&stats) || Instant::now() > until {
+            let stats = self.admin.stats(self.sale.spike_id).await;
+            let rests = |stats: &Stats| agrees(stats, free, sold) && is_quiet(stats);
+            if stats.as_ref().is_ok_and(rests) || Instant::now() > until {
                 break stats;
             }
             sleep(Duration::from_millis(250)).await;
         };
-        let redis = stats.redis.as_ref();
-        let shown = redis.map_or("not loaded".to_owned(), |it| it.free.to_string());
-        let agreement = Check::new(
-            "units free in Redis = units free in the store",
-            agrees(&stats, free, sold),
-            format!(
+        let agreement = stats.as_ref().map(|stats| {
+            let redis = stats.redis.as_ref();
+            let shown = redis.map_or("not loaded".to_owned(), |it| it.free.to_string());
+            let found = format!(
                 "{shown} and {}, {} differ; {} held, {sold} sold",
                 stats.store.free, stats.free_differs, stats.store.held
+            );
+            (agrees(stats, free, sold), found)
+        });
+        let pending = stats.as_ref().map(|stats| {
+            let redis = stats.redis.as_ref();
+            let found = redis.map_or("not loaded".to_owned(), |it| it.pending.to_string());
+            (is_quiet(stats), found)
+        });
+        let same = |error: &anyhow::Error| anyhow::anyhow!("{error:#}");
+        [
+            Check::made(
+                "units free in Redis = units free in the store",
+                agreement.map_err(same),
             ),
-        );
-        let pending = redis.map_or("not loaded".to_owned(), |it| it.pending.to_string());
-        Ok([
-            agreement,
-            Check::new("nothing is pending", is_quiet(&stats), pending),
-        ])
+            Check::made("nothing is pending", pending.map_err(same)),
+        ]
     }
 
     /// All orders of this sale in the user's list.
@@ -321,7 +279,7 @@ fn sellable_of(orders: &[OrderView], quantity: u32) -> u32 {
         .saturating_mul(quantity)
 }
 
-fn no_unit_twice(live: &[OrderView], top: u32) -> Check {
+fn no_unit_twice(promise: &str, live: &[OrderView], top: u32) -> Check {
     let units: Vec<u32> = live.iter().flat_map(|order| order.units.iter()).collect();
     let distinct: Units = units.iter().copied().collect();
     let within = distinct.iter().all(|unit| (1..=top).contains(&unit));
@@ -331,11 +289,7 @@ fn no_unit_twice(live: &[OrderView], top: u32) -> Check {
         distinct.len(),
         distinct.highest()
     );
-    Check::new(
-        "no unit twice",
-        within && units.len() == distinct.len(),
-        found,
-    )
+    Check::new(promise, within && units.len() == distinct.len(), found)
 }
 
 fn agrees(stats: &Stats, free: u64, sold: u64) -> bool {
@@ -351,43 +305,4 @@ fn is_quiet(stats: &Stats) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use domain::Timestamp;
-
-    use super::*;
-    use crate::api::{RedisStats, StoreStats};
-
-    fn order(seed: u8, units: &[u32]) -> OrderView {
-        OrderView {
-            order_id: OrderId::mint(Timestamp::from_millis(1), [seed; 10]),
-            state: "placed".to_owned(),
-            spike_id: None,
-            units: units.iter().copied().collect(),
-        }
-    }
-
-    #[test]
-    fn a_unit_sold_twice_or_made_up_is_found() {
-        assert!(no_unit_twice(&[order(1, &[1]), order(2, &[2])], 2).kept);
-        assert!(!no_unit_twice(&[order(1, &[1]), order(2, &[1])], 2).kept);
-        assert!(!no_unit_twice(&[order(1, &[1]), order(2, &[3])], 2).kept);
-    }
-
-    #[test]
-    fn redis_and_store_must_agree_with_each_other_and_with_what_was_sold() {
-        let stats = |free, held, differs| Stats {
-            redis: Some(RedisStats {
-                free,
-                buyers: 0,
-                pending: 0,
-            }),
-            store: StoreStats { free: 5, held },
-            free_differs: differs,
-        };
-        assert!(agrees(&stats(5, 95, 0), 5, 95));
-        assert!(!agrees(&stats(4, 95, 1), 5, 95));
-        assert!(!agrees(&stats(5, 94, 0), 5, 95));
-        assert!(!agrees(&stats(5, 95, 2), 5, 95));
-        assert!(!agrees(&stats(5, 95, 0), 6, 94));
-    }
-}
+mod tests;

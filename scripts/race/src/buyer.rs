@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use domain::SpikeId;
 use futures::future::{self, Either};
 use tokio::{task::JoinSet, time::Instant};
@@ -24,7 +24,7 @@ use crate::{
 pub enum End {
     /// With an order.
     Bought(Bought),
-    /// With a refusal that is final: `409 sold-out`.
+    /// With the one refusal that a sale may end with: `409 sold-out`, or `409 not-enough` for more than one unit.
     Refused(String),
     /// Without a final answer, or with one that should not be.
     Failed(String),
@@ -127,18 +127,14 @@ impl Way<'_> {
         let spike = format!("/spikes/{}", self.sale.spike_id);
         let access = self.ask(Step::Access, Request::get(format!("{spike}/access")), due);
         let access = access.await.answer?;
-        if !access.status.is_success() {
-            return refused(&access);
-        }
+        let access = access.success("the access check")?;
+        // The race's spike admits everybody.
         if !access.json::<Access>()?.allowed {
-            return Ok(End::Refused("denied".to_owned()));
+            bail!("no access");
         }
         let token = Request::post(format!("{spike}/token"));
         let token = self.ask(Step::Token, token, Instant::now()).await.answer?;
-        if !token.status.is_success() {
-            return refused(&token);
-        }
-        let PathToken { token } = token.json()?;
+        let PathToken { token } = token.success("the path token")?.json()?;
         let order = Request::post(format!("{spike}/orders/{token}"))
             .json(&serde_json::json!({ "quantity": self.sale.quantity }));
         let order = self.ask(Step::Order, order, Instant::now()).await;
@@ -151,15 +147,17 @@ impl Way<'_> {
         let answer = order.answer?;
         let promised = if answer.status.as_u16() == 202 {
             Some(answer.json::<Accepted>()?.order_id)
-        } else if order.doubtful && answer.problem().as_deref() == Some("sold-out") {
+        } else if !self.is_refusal(&answer) {
+            return Err(anyhow!(answer.outcome())).context("not an answer to a buyer");
+        } else if order.doubtful {
             // An earlier try may have won although its answer was lost: `Location` knows.
             None
         } else {
-            return refused(&answer);
+            return Ok(End::Refused(answer.outcome()));
         };
         let location = answer.location().unwrap_or(my_order);
         let Some(view) = self.poll(location, promised.is_none()).await? else {
-            return refused(&answer);
+            return Ok(End::Refused(answer.outcome()));
         };
         let durable_at = Instant::now();
         let outcome = view.state.clone();
@@ -208,16 +206,20 @@ impl Way<'_> {
         }
     }
 
+    /// Whether the answer is one that a buyer may have to live with: too few units are left.
+    fn is_refusal(&self, answer: &Answer) -> bool {
+        match answer.outcome().as_str() {
+            "409 sold-out" => true,
+            "409 not-enough" => self.sale.quantity > 1,
+            _ => false,
+        }
+    }
+
     async fn ask(&self, step: Step, request: Request, due: Instant) -> Settled {
         let request = request.bearer(&self.buyer.bearer);
         self.patience.settle(step, &request, due).await
     }
 }
 
-/// A refusal, if the answer is one that a sale may give: the state forbids it, or the sale has ended.
-fn refused(answer: &Answer) -> anyhow::Result<End> {
-    match answer.status.as_u16() {
-        403 | 409 | 410 => Ok(End::Refused(answer.outcome())),
-        _ => Err(anyhow::anyhow!(answer.outcome())).context("not an answer to a buyer"),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -123,8 +123,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
         latecomers: &latecomers,
         ends: &ends,
         units: options.units,
+        rest: audit::REST,
     };
-    let checks = audit.run(!options.no_cancel).await?;
+    let checks = audit.run(!options.no_cancel).await;
     Ok(Report::new(spike_id, rows, order_p99, &ends, checks))
 }
 
@@ -148,7 +149,7 @@ async fn buyers(
     clock: ServerClock,
     progress: &Progress,
 ) -> anyhow::Result<Vec<Buyer>> {
-    let count = options.buyers + audit::LATECOMERS;
+    let count = options.buyers + audit::latecomers(options.buyers, options.units, options.quantity);
     match (&options.signing_key, &options.tokens) {
         (Some(key), _) => users::signed(client, admin, clock, key, count, progress).await,
         (None, Some(tokens)) => {
