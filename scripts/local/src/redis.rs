@@ -8,9 +8,11 @@
 //!   two servers on one append-only file would ruin it.
 
 mod leftover;
+mod version;
 mod wire;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -46,6 +48,11 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How long a server may take to write what it has and exit.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);
+/// Between the end of a server that was well and the next start; doubled from start to start of one that is not.
+const START_AGAIN_AFTER: Duration = Duration::from_millis(50);
+const START_AGAIN_AFTER_MAX: Duration = Duration::from_secs(10);
+/// A server that has run for this long was well.
+const WELL_AFTER: Duration = Duration::from_secs(10);
 
 /// A running server, started again should it end by itself. Dropping this ends it too, without waiting for it.
 #[derive(Debug)]
@@ -59,6 +66,8 @@ pub struct Redis {
 struct Server {
     dir: PathBuf,
     socket: PathBuf,
+    /// What the log already said when this server was started, in bytes.
+    log_start: u64,
     shell: Child,
     _alive: Option<ChildStdin>,
 }
@@ -66,6 +75,7 @@ struct Server {
 impl Redis {
     /// Ends what an earlier run has left behind, starts the server, and waits until it answers.
     pub async fn start(data: &Data) -> anyhow::Result<Self> {
+        version::check().await?;
         Self::end_leftover(data).await?;
         let (dir, socket) = places(data)?;
         let server = Server::start(dir, socket.clone()).await?;
@@ -105,25 +115,54 @@ fn places(data: &Data) -> anyhow::Result<(PathBuf, PathBuf)> {
 
 /// Starts the server again whenever it ends by itself, until told to stop. What it lost the sweeper loads again.
 async fn keep(mut server: Server, mut stopped: oneshot::Receiver<()>) -> anyhow::Result<()> {
+    let mut wait = START_AGAIN_AFTER;
     loop {
+        let since = Instant::now();
         let ended = tokio::select! {
-            ended = server.shell.wait() => ended?,
+            ended = server.shell.wait() => ended,
             _ = &mut stopped => return server.stop().await,
         };
-        tracing::error!(%ended, "redis-server ended by itself");
+        tracing::error!(?ended, "redis-server ended by itself");
+        if since.elapsed() >= WELL_AFTER {
+            wait = START_AGAIN_AFTER;
+        }
         let Server { dir, socket, .. } = server;
-        leftover::end(&dir, &socket).await?;
-        server = Server::start(dir, socket).await?;
+        server = tokio::select! {
+            again = start_again(&dir, &socket, &mut wait) => again,
+            // The start that was under way is dropped, and the shell ends its server.
+            _ = &mut stopped => return leftover::end(&dir, &socket).await,
+        };
+    }
+}
+
+/// Tries until the server runs, waiting longer from try to try.
+async fn start_again(dir: &Path, socket: &Path, wait: &mut Duration) -> Server {
+    loop {
+        sleep(*wait).await;
+        *wait = (*wait * 2).min(START_AGAIN_AFTER_MAX);
+        let started = async {
+            leftover::end(dir, socket).await?;
+            Server::start(dir.to_owned(), socket.to_owned()).await
+        };
+        match started.await {
+            Ok(server) => return server,
+            Err(error) => {
+                let (error, wait_ms) = (format!("{error:#}"), wait.as_millis());
+                tracing::error!(error, wait_ms, "redis-server does not start again");
+            }
+        }
     }
 }
 
 impl Server {
     async fn start(dir: PathBuf, socket: PathBuf) -> anyhow::Result<Self> {
+        let log_start = fs::metadata(log(&dir)).map_or(0, |log| log.len());
         let mut shell = spawn(&dir, &socket)?;
         let alive = shell.stdin.take();
         let mut server = Self {
             dir,
             socket,
+            log_start,
             shell,
             _alive: alive,
         };
@@ -162,10 +201,16 @@ impl Server {
 
     /// What the server said last, as it knows best why it ended.
     fn last_words(&self) -> String {
-        let log = std::fs::read_to_string(self.dir.join("redis.log")).unwrap_or_default();
-        let line = log.lines().last().unwrap_or("is redis-server installed?");
+        let log = fs::read(log(&self.dir)).unwrap_or_default();
+        let start = usize::try_from(self.log_start).unwrap_or(usize::MAX);
+        let said = String::from_utf8_lossy(log.get(start..).unwrap_or_default());
+        let line = said.lines().last().unwrap_or("its log says nothing");
         line.to_owned()
     }
+}
+
+fn log(dir: &Path) -> PathBuf {
+    dir.join("redis.log")
 }
 
 fn spawn(dir: &Path, socket: &Path) -> anyhow::Result<Child> {
@@ -177,7 +222,7 @@ fn spawn(dir: &Path, socket: &Path) -> anyhow::Result<Child> {
         .arg("--unixsocket")
         .arg(socket);
     command.arg("--pidfile").arg(dir.join("redis.pid"));
-    command.arg("--logfile").arg(dir.join("redis.log"));
+    command.arg("--logfile").arg(log(dir));
     let settings = [
         ["--port", "0"],
         ["--unixsocketperm", "600"],

@@ -33,11 +33,36 @@ async fn gone(pid: &str) {
     }
 }
 
-#[tokio::test]
-async fn what_is_written_is_there_after_a_restart() {
+/// A server on a directory of its own.
+async fn start() -> (tempfile::TempDir, Data, Redis) {
     let dir = tempfile::tempdir().unwrap();
     let data = Data::open(dir.path()).unwrap();
     let redis = Redis::start(&data).await.unwrap();
+    (dir, data, redis)
+}
+
+/// Kills the server and answers with its process id.
+async fn kill(data: &Data) -> String {
+    let pid = pid(data);
+    let mut kill = Command::new("sh");
+    kill.args(["-c", "kill -KILL \"$0\"", &pid]);
+    assert!(kill.status().await.unwrap().success());
+    gone(&pid).await;
+    pid
+}
+
+async fn answers(redis: &Redis) {
+    let until = Instant::now() + READY_WITHIN;
+    // While it reads its file it answers that it does.
+    while wire::ask(&redis.socket, "PING").await.ok().as_deref() != Some("+PONG") {
+        assert!(Instant::now() < until, "it does not come back");
+        sleep(POLL).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_is_there_after_a_restart() {
+    let (_dir, data, redis) = start().await;
     assert_eq!(ask(&redis, "SET a 1").await, "+OK");
     assert_eq!(
         ask(&redis, "CONFIG GET appendfsync").await,
@@ -59,9 +84,7 @@ async fn what_is_written_is_there_after_a_restart() {
 /// Dropping closes the pipe, as the end of our process would, whatever ends it.
 #[tokio::test]
 async fn when_we_vanish_it_writes_what_it_has_and_ends() {
-    let dir = tempfile::tempdir().unwrap();
-    let data = Data::open(dir.path()).unwrap();
-    let redis = Redis::start(&data).await.unwrap();
+    let (_dir, data, redis) = start().await;
     ask(&redis, "SET a 1").await;
     let first = pid(&data);
     drop(redis);
@@ -90,24 +113,45 @@ async fn a_server_that_was_left_behind_is_ended_first() {
 
 #[tokio::test]
 async fn fault_10_a_server_that_is_killed_comes_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let data = Data::open(dir.path()).unwrap();
-    let redis = Redis::start(&data).await.unwrap();
-    let first = pid(&data);
-    let kill = ["-c", "kill -KILL \"$0\"", &first];
-    assert!(
-        Command::new("sh")
-            .args(kill)
-            .status()
-            .await
-            .unwrap()
-            .success()
-    );
-    gone(&first).await;
-    while wire::ask(&redis.socket, "PING").await.is_err() {
+    let (_dir, data, redis) = start().await;
+    let first = kill(&data).await;
+    answers(&redis).await;
+    assert_ne!(pid(&data), first);
+    redis.stop().await.unwrap();
+}
+
+/// A server whose log cannot be opened ends at once.
+fn keep_from_starting(data: &Data) -> impl FnOnce() {
+    let log = data.file("redis/redis.log");
+    fs::rename(&log, data.file("redis/before.log")).unwrap();
+    fs::create_dir(&log).unwrap();
+    move || fs::remove_dir(log).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_come_back_is_tried_again_until_it_can() {
+    let (_dir, data, redis) = start().await;
+    ask(&redis, "SET a 1").await;
+    let let_it_start = keep_from_starting(&data);
+    kill(&data).await;
+    // Some tries; more or fewer of them change nothing.
+    sleep(START_AGAIN_AFTER * 8).await;
+    assert!(!redis.keeper.is_finished(), "the keeper has given up");
+    let_it_start();
+    answers(&redis).await;
+    assert_eq!(ask(&redis, "GET a").await, "$1\r\n1");
+    redis.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_server_that_does_not_come_back() {
+    let (_dir, data, redis) = start().await;
+    let _never = keep_from_starting(&data);
+    kill(&data).await;
+    // The first try begins with removing what the last server has left.
+    while data.file("redis/redis.pid").exists() {
         sleep(POLL).await;
     }
-    assert_ne!(pid(&data), first);
     redis.stop().await.unwrap();
 }
 
@@ -132,9 +176,10 @@ async fn a_stale_process_id_of_somebody_else_is_left_alone() {
 async fn a_server_that_cannot_start_says_why_in_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let data = Data::open(dir.path()).unwrap();
-    let appended = data.dir("redis").unwrap().join("appendonlydir");
-    fs::write(&appended, "not a directory").unwrap();
+    let redis = data.dir("redis").unwrap();
+    fs::write(redis.join("appendonly.aof"), "no append-only file").unwrap();
     let error = format!("{:#}", Redis::start(&data).await.unwrap_err());
     assert!(error.starts_with("redis-server ended with"), "{error}");
+    assert!(error.contains("reading the append only file"), "{error}");
     assert!(!error.contains('\n'), "{error}");
 }
