@@ -1,8 +1,8 @@
 //! Binary `local`: the whole of Spike on one machine, and its parts as processes of their own.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{convert::Infallible, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use local::{
     Local, Options,
@@ -76,15 +76,10 @@ struct Up {
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     runtime::telemetry::init("local");
-    let done = match cli.command.unwrap_or(Command::Up(cli.up)) {
-        Command::Up(options) => up(options).await,
-        Command::Store { port, data } => run_store(port, data).await,
-        Command::Broker {
-            port,
-            subscriber,
-            dead_letter,
-        } => run_broker(port, &subscriber, &dead_letter).await,
-        Command::Openapi => local::openapi::text().map(|text| print!("{text}")),
+    let done = tokio::select! {
+        biased;
+        insisted = second_signal() => insisted.map(|never| match never {}),
+        done = run(cli.command.unwrap_or(Command::Up(cli.up))) => done,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -95,21 +90,51 @@ async fn main() -> ExitCode {
     }
 }
 
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Up(options) => up(options).await,
+        Command::Store { port, data } => run_store(port, data).await,
+        Command::Broker {
+            port,
+            subscriber,
+            dead_letter,
+        } => run_broker(port, &subscriber, &dead_letter).await,
+        Command::Openapi => local::openapi::text().map(|text| print!("{text}")),
+    }
+}
+
+/// Fails at the second SIGTERM or SIGINT: who insists does not wait for what the first has begun. What is cut off then
+/// is what kill -9 would cut off.
+async fn second_signal() -> anyhow::Result<Infallible> {
+    server::stop_signal()?.await;
+    server::stop_signal()?.await;
+    bail!("ended at once by a second signal; the next start takes up what is unfinished")
+}
+
 async fn up(up: Up) -> anyhow::Result<()> {
-    let stop = server::stop_signal()?;
+    let mut stop = pin!(server::stop_signal()?);
     let options = Options {
         rates: rates(&up).await?,
         data: up.data,
         port: up.port,
         reset: up.reset,
     };
-    let local = Box::pin(Local::start(&options)).await?;
-    let welcomed = welcome(&local, !up.no_demo).await;
-    if welcomed.is_ok() {
-        stop.await;
-        eprintln!("Stopping: finishing what is under way.");
-    }
-    welcomed.and(Box::pin(local.stop()).await)
+    let local = tokio::select! {
+        started = Box::pin(Local::start(&options)) => started?,
+        // What has started goes with this process; nobody has been served yet.
+        () = &mut stop => {
+            eprintln!("Stopped before it was ready.");
+            return Ok(());
+        }
+    };
+    let served = tokio::select! {
+        failed = serve(&local, !up.no_demo) => failed.map(|never| match never {}),
+        () = &mut stop => {
+            eprintln!("Stopping: finishing what is under way.");
+            Ok(())
+        }
+    };
+    served.and(Box::pin(local.stop()).await)
 }
 
 /// From the file of tunables that is named, or else lies in the data directory; without one, from the environment.
@@ -130,6 +155,12 @@ async fn rates(up: &Up) -> anyhow::Result<Live<spike::Rates>> {
 fn rate(name: &str, default: u32) -> anyhow::Result<u32> {
     let rate = env::number(name, default.into(), 0..=spike::MOST_PER_UNIT.into())?;
     Ok(u32::try_from(rate)?)
+}
+
+/// Says where everything is and goes on for good.
+async fn serve(local: &Local, demo: bool) -> anyhow::Result<Infallible> {
+    welcome(local, demo).await?;
+    std::future::pending().await
 }
 
 /// Says where everything is. The line with the address comes last of what a machine reads, and means readiness.

@@ -1,15 +1,17 @@
 //! The binary itself: how it starts, ends, is killed, and what it says when it cannot start.
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
+mod files;
+mod signals;
+
 use std::{
-    path::Path,
-    process::{Output, Stdio},
-    time::Duration,
+    io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, process::Stdio, time::Duration,
 };
 
 use local::testing::Process;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -91,18 +93,29 @@ async fn kill_minus_nine_loses_nothing_and_leaves_no_child() {
     process.stop().await.unwrap();
 }
 
-async fn fails(arguments: &[&str]) -> Output {
-    let output = Command::new(BINARY)
-        .args(arguments)
-        .env("RUST_LOG", "off")
-        .output()
-        .await
-        .unwrap();
-    assert!(!output.status.success());
-    let said = String::from_utf8_lossy(&output.stderr);
+/// A directory with a `redis-server` that is this script.
+fn fake_server(script: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).mode(0o755);
+    let mut file = options.open(dir.path().join("redis-server")).unwrap();
+    writeln!(file, "#!/bin/sh\n{script}").unwrap();
+    dir
+}
+
+/// The one line that it says when it cannot start.
+async fn failure(port: &str, data: &Path, path: Option<&Path>) -> String {
+    let mut command = Command::new(BINARY);
+    command.args(["--port", port, "--data"]).arg(data);
+    command.env("RUST_LOG", "off").env("RUST_BACKTRACE", "1");
+    if let Some(path) = path {
+        command.env("PATH", path);
+    }
+    let output = command.output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.starts_with("local: "), "{said}");
-    output
+    said.trim_end().to_owned()
 }
 
 #[tokio::test]
@@ -111,16 +124,45 @@ async fn what_keeps_it_from_starting_is_one_line_and_a_failure() {
     let process = start(data.path()).await;
     let port = process.base_url.rsplit_once(':').unwrap().1;
     let other = tempfile::tempdir().unwrap();
-    fails(&["--port", "0", "--data", data.path().to_str().unwrap()]).await;
-    fails(&["--port", port, "--data", other.path().to_str().unwrap()]).await;
+    let used = failure("0", data.path(), None).await;
+    let expected = format!(
+        "local: the data directory {} is in use by another `local`",
+        data.path().display()
+    );
+    assert_eq!(used, expected);
+    let taken = failure(port, other.path(), None).await;
+    let expected = format!("local: cannot listen on port {port}: Address already in use");
+    assert!(taken.starts_with(&expected), "{taken}");
     process.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_redis_that_is_missing_or_too_old_is_one_line_and_a_failure() {
+    let data = tempfile::tempdir().unwrap();
+    // The log of an earlier run does not mislead.
+    start(data.path()).await.stop().await.unwrap();
+    let nothing = tempfile::tempdir().unwrap();
+    assert_eq!(
+        failure("0", data.path(), Some(nothing.path())).await,
+        "local: redis-server is missing: scripts/install installs it"
+    );
+    let old = fake_server("echo 'Redis server v=4.0.9 sha=00000000:0'");
+    assert_eq!(
+        failure("0", data.path(), Some(old.path())).await,
+        "local: redis-server 5.0 or newer is needed, this one says: Redis server v=4.0.9 sha=00000000:0"
+    );
 }
 
 /// Starts a subcommand and reads the one line that says where it listens.
 async fn part(arguments: &[&str]) -> (Child, String) {
     let mut command = Command::new(BINARY);
+    command.args(arguments);
+    announced(command).await
+}
+
+/// Starts it and reads the one line that says where it listens.
+async fn announced(mut command: Command) -> (Child, String) {
     command
-        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true);
@@ -131,17 +173,15 @@ async fn part(arguments: &[&str]) -> (Child, String) {
     (child, url.to_owned())
 }
 
-async fn end(mut child: Child) {
+async fn terminate(child: &Child) {
     let id = child.id().unwrap().to_string();
     let signal = ["-c", "kill -TERM \"$0\"", &id];
-    assert!(
-        Command::new("sh")
-            .args(signal)
-            .status()
-            .await
-            .unwrap()
-            .success()
-    );
+    let sent = Command::new("sh").args(signal).status().await;
+    assert!(sent.unwrap().success());
+}
+
+async fn end(mut child: Child) {
+    terminate(&child).await;
     assert!(child.wait().await.unwrap().success());
 }
 
