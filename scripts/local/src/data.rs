@@ -37,7 +37,8 @@ impl Data {
     pub fn open(root: &Path) -> anyhow::Result<Self> {
         let shown = root.display();
         private_dir(root).with_context(|| format!("cannot make the data directory {shown}"))?;
-        let root = root.canonicalize()?;
+        let root = root.canonicalize();
+        let root = root.with_context(|| format!("cannot find the data directory {shown}"))?;
         let lock = private_file()
             .create(true)
             .truncate(false)
@@ -57,10 +58,10 @@ impl Data {
     /// Removes everything that a `local` keeps here, and nothing else.
     pub fn reset(&self) -> anyhow::Result<()> {
         for dir in ["store", "redis"] {
-            absent_is_fine(fs::remove_dir_all(self.root.join(dir)))?;
+            remove(&self.root.join(dir), |path| fs::remove_dir_all(path))?;
         }
         for file in ["signing-key.pem", "path-token.key", "admin", "private.sock"] {
-            absent_is_fine(fs::remove_file(self.root.join(file)))?;
+            remove(&self.root.join(file), |path| fs::remove_file(path))?;
         }
         Ok(())
     }
@@ -111,11 +112,12 @@ impl Data {
             return Ok(near);
         }
         let place = self.secret(&format!("{name}.place"), || {
-            let far = tempfile::Builder::new().prefix("spike-").tempdir()?.keep();
+            let far = tempfile::Builder::new().prefix("spike-").tempdir();
+            let far = far.context("cannot make a directory for sockets")?.keep();
             Ok(far.to_string_lossy().into_owned())
         })?;
         let place = PathBuf::from(place);
-        private_dir(&place)?;
+        private_dir(&place).with_context(|| format!("cannot make {}", place.display()))?;
         Ok(place.join(Path::new(name).file_name().unwrap_or_default()))
     }
 }
@@ -152,10 +154,10 @@ fn private_dir(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
-fn absent_is_fine(done: io::Result<()>) -> io::Result<()> {
-    match done {
+fn remove(path: &Path, remove: impl FnOnce(&Path) -> io::Result<()>) -> anyhow::Result<()> {
+    match remove(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
+        removed => removed.with_context(|| format!("cannot remove {}", path.display())),
     }
 }
 
@@ -217,6 +219,16 @@ mod tests {
         assert_eq!(fs::read_to_string(data.file("notes.txt")).unwrap(), "mine");
         let second = data.secret("admin", || Ok(random_text())).unwrap();
         assert_ne!(first, second);
+    }
+
+    #[test]
+    fn what_cannot_be_removed_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = Data::open(dir.path()).unwrap();
+        fs::create_dir(data.file("admin")).unwrap();
+        let error = format!("{:#}", data.reset().unwrap_err());
+        let expected = format!("cannot remove {}: ", data.file("admin").display());
+        assert!(error.starts_with(&expected), "{error}");
     }
 
     #[test]

@@ -190,7 +190,8 @@ impl Identity {
     fn open(data: &Data, listener: &TcpListener) -> anyhow::Result<Self> {
         let base_url = format!("http://{}", listener.local_addr()?);
         let signing_key_file = data.signing_key()?;
-        let pem = fs::read_to_string(&signing_key_file)?;
+        let pem = fs::read_to_string(&signing_key_file);
+        let pem = pem.with_context(|| unusable(&signing_key_file))?;
         let signing_key = SigningKey::from_pem(&pem, &base_url);
         let signing_key = signing_key.with_context(|| unusable(&signing_key_file))?;
         let path_token_key = data.secret("path-token.key", || Ok(random_text()))?;
