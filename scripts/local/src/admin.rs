@@ -20,7 +20,8 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Finds the account or makes it, and sees to it that the password in the data directory opens it.
+    /// Finds the account or makes it, and sees to it that it is an admin's and that the password in the data directory
+    /// opens it.
     pub(crate) async fn open(
         data: &Data,
         store: &dyn store::Store,
@@ -36,10 +37,9 @@ impl Admin {
         let known = store.users_by_name(std::slice::from_ref(&username)).await?;
         let user_id = match known.into_iter().next().flatten() {
             Some(user) => {
-                let hash = user.password_hash.as_deref();
-                if !passwords.verify(&password, hash).await? {
-                    let hash = passwords.hash(&password).await?;
-                    change(store, &user, hash).await?;
+                let restored = restored(&user, &password, &passwords).await?;
+                if restored != user {
+                    replace(store, restored).await?;
                 }
                 user.id
             }
@@ -79,18 +79,80 @@ async fn add(
     Ok(user.id)
 }
 
-async fn change(store: &dyn store::Store, user: &User, hash: String) -> anyhow::Result<()> {
+/// The account as it has to be.
+async fn restored(user: &User, password: &str, passwords: &Passwords) -> anyhow::Result<User> {
+    let mut restored = user.clone();
+    if !passwords
+        .verify(password, user.password_hash.as_deref())
+        .await?
+    {
+        restored.password_hash = Some(passwords.hash(password).await?);
+        restored.credentials_version += 1;
+    }
+    if !user.roles.contains(&Role::Admin) {
+        restored.roles.push(Role::Admin);
+    }
+    Ok(restored)
+}
+
+async fn replace(store: &dyn store::Store, user: User) -> anyhow::Result<()> {
     let version = user.version + 1;
-    let user = User {
-        password_hash: Some(hash),
-        credentials_version: user.credentials_version + 1,
-        version,
-        ..user.clone()
-    };
-    let changed = store.replace_user(&user).await?;
+    let replaced = store.replace_user(&User { version, ..user }).await;
+    let replaced = replaced.context("cannot change the admin's account")?;
     ensure!(
-        changed,
+        replaced,
         "somebody else has just changed the admin's account"
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+
+    #[tokio::test]
+    async fn an_account_that_was_changed_is_an_admins_with_our_password_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = Data::open(dir.path()).unwrap();
+        let engine = Engine::start(&data, 0).await.unwrap();
+        let store = engine.connect().await.unwrap();
+        let now = Timestamp::from_millis(1);
+        let made = Admin::open(&data, &store, now).await.unwrap();
+
+        let account = async || {
+            let user = store::Users::user(&store, made.user_id).await;
+            user.unwrap().unwrap()
+        };
+        let first = account().await;
+        replace(
+            &store,
+            User {
+                password_hash: None,
+                roles: Vec::new(),
+                ..first
+            },
+        )
+        .await
+        .unwrap();
+        let again = Admin::open(&data, &store, now).await.unwrap();
+        assert_eq!(
+            (again.user_id, &again.password),
+            (made.user_id, &made.password)
+        );
+        let user = account().await;
+        assert_eq!(user.roles, [Role::Admin]);
+        assert_eq!(user.credentials_version, 2, "older sessions have ended");
+        let hash = user.password_hash.as_deref();
+        assert!(
+            Passwords::new(1)
+                .verify(&made.password, hash)
+                .await
+                .unwrap()
+        );
+
+        Admin::open(&data, &store, now).await.unwrap();
+        assert_eq!(account().await, user, "what is right is left alone");
+        engine.stop().await.unwrap();
+    }
 }
