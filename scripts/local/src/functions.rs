@@ -64,8 +64,10 @@ pub fn public(parts: &Parts, sink: Arc<dyn EventSink>) -> anyhow::Result<Router>
 
 /// Who the users are.
 fn accounts(parts: &Parts) -> Router {
+    // One core less than there are: here those who register share the machine with those who buy, and a hash keeps a
+    // core busy for tens of milliseconds.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let passwords = Passwords::new(cores.min(64));
+    let passwords = Passwords::new((cores - 1).clamp(1, 64));
     let (store, clock) = (&parts.store, &parts.clock);
     register::router(register::AppState {
         store: Arc::clone(store),
