@@ -243,11 +243,7 @@ async fn stock_is_raised_and_lowered_during_the_sale() {
         .expect("409 sold-out");
     // What comes free is taken back until the target is met.
     stage.cancel(&people[0], &first).await.expect("200");
-    let met = async || {
-        let (spike, _) = stage.read_spike(&spike).await;
-        (spike["retired"] == 2).then_some(())
-    };
-    until("the target is met", met).await;
+    stage.retired(&spike, 2).await;
     let stats = stage.at_rest(&spike).await;
     assert_eq!(
         stats["store"],

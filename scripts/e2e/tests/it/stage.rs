@@ -147,6 +147,15 @@ impl Stage {
         (read.expect("200").json(), etag)
     }
 
+    /// Waits until so many units have been taken back for good.
+    pub(crate) async fn retired(&self, spike: &str, units: u32) {
+        let retired = async || {
+            let (spike, _) = self.read_spike(spike).await;
+            (spike["retired"] == units).then_some(())
+        };
+        until("the units are retired", retired).await;
+    }
+
     /// Changes some of a spike's settings.
     pub(crate) async fn change(&self, spike: &str, changes: Value) -> Answer {
         let (was, etag) = self.read_spike(spike).await;
