@@ -49,6 +49,13 @@ impl Far {
         )
     }
 
+    /// What has been delivered when the broker holds nothing any more.
+    async fn arrived(&self, broker: &Broker) -> Vec<OrderPlaced> {
+        assert!(broker.drain(LONG).await);
+        let seen = self.seen.lock().unwrap();
+        seen.iter().map(|(event, _)| event.clone()).collect()
+    }
+
     fn times_seen(&self, event: &OrderPlaced) -> usize {
         self.seen
             .lock()
@@ -85,15 +92,7 @@ const LONG: Duration = Duration::from_hours(1);
 async fn it_keeps_the_promises_of_a_sink() {
     let far = Far::new(|_, _| StatusCode::NO_CONTENT);
     let broker = far.broker(Limits::default());
-    let arrived = async || {
-        assert!(broker.drain(LONG).await);
-        far.seen
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(event, _)| event.clone())
-            .collect()
-    };
+    let arrived = async || far.arrived(&broker).await;
     conformance::what_is_acknowledged_has_arrived(&broker, arrived).await;
     conformance::a_refusal_is_no_acknowledgement(&broker).await;
 }
@@ -267,15 +266,7 @@ async fn over_http_it_keeps_the_same_promises() {
     let at = served(runtime::app(ingress(broker.clone(), "/"))).await;
     let sink = events::connect(&at.parse().unwrap()).unwrap();
     assert!(sink.send(&[conformance::event(999)]).await[0].is_ok());
-    let arrived = async || {
-        assert!(broker.drain(LONG).await);
-        far.seen
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(event, _)| event.clone())
-            .collect()
-    };
+    let arrived = async || far.arrived(&broker).await;
     conformance::what_is_acknowledged_has_arrived(&*sink, arrived).await;
     conformance::a_refusal_is_no_acknowledgement(&*sink).await;
     assert_eq!(far.buried.lock().unwrap()[0].1, "answered 409");

@@ -53,6 +53,12 @@ async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
     (answer.status(), answer.json().await.unwrap_or_default())
 }
 
+/// A client of the private routes.
+fn inside(local: &Local) -> Client {
+    let client = Client::builder().unix_socket(local.private_socket.clone());
+    client.build().unwrap()
+}
+
 /// A spike that is open now, made through the operators' API.
 async fn open_spike(local: &Local) -> String {
     let now = local.stock.now();
@@ -119,10 +125,7 @@ async fn a_unit_is_bought_and_everything_is_kept_over_a_restart() {
 #[tokio::test]
 async fn what_is_for_the_inside_is_not_found_outside() {
     let (local, _data) = testing::start().await.unwrap();
-    let inside = Client::builder()
-        .unix_socket(local.private_socket.clone())
-        .build()
-        .unwrap();
+    let inside = inside(&local);
     for path in [
         "/events/order-placed",
         "/events/dead-letter",
@@ -145,10 +148,7 @@ async fn what_is_for_the_inside_is_not_found_outside() {
 #[tokio::test]
 async fn fault_07_a_poison_event_ends_in_the_dead_letters() {
     let (local, _data) = testing::start().await.unwrap();
-    let inside = Client::builder()
-        .unix_socket(local.private_socket.clone())
-        .build()
-        .unwrap();
+    let inside = inside(&local);
     for poison in ["{".to_owned(), "{}".to_owned(), "x".repeat(300_000)] {
         let send = inside.post("http://inside/broker").body(poison);
         let send = send.header("content-type", events::envelope::CONTENT_TYPE);
