@@ -122,7 +122,8 @@ async fn keep(mut server: Server, mut stopped: oneshot::Receiver<()>) -> anyhow:
             ended = server.shell.wait() => ended,
             _ = &mut stopped => return server.stop().await,
         };
-        tracing::error!(?ended, "redis-server ended by itself");
+        let ended = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
+        tracing::error!(ended, "redis-server ended by itself");
         if since.elapsed() >= WELL_AFTER {
             wait = START_AGAIN_AFTER;
         }
@@ -147,8 +148,8 @@ async fn start_again(dir: &Path, socket: &Path, wait: &mut Duration) -> Server {
         match started.await {
             Ok(server) => return server,
             Err(error) => {
-                let (error, wait_ms) = (format!("{error:#}"), wait.as_millis());
-                tracing::error!(error, wait_ms, "redis-server does not start again");
+                let (error, wait_secs) = (format!("{error:#}"), wait.as_secs_f64());
+                tracing::error!(error, wait_secs, "redis-server does not start again");
             }
         }
     }
