@@ -29,7 +29,10 @@ if given_back + ranged > 0 then
     call('HSET', KEYS[2], unit, '#retire')
     units[#units + 1] = unit
   end
+  -- In this order: a unit that was given back may have been taken again just now.
+  if #gone > 0 then call('SREM', KEYS[4], unpack(gone)) end
   call('SADD', KEYS[4], unpack(fresh))
+elseif #gone > 0 then
+  call('SREM', KEYS[4], unpack(gone))
 end
-if #gone > 0 then call('SREM', KEYS[4], unpack(gone)) end
 return units

@@ -69,6 +69,16 @@ async fn what_the_house_gives_back_can_be_bought() {
 }
 
 #[tokio::test]
+async fn what_the_house_gave_back_and_took_again_is_still_remembered() {
+    let kit = Kit::running(1).await;
+    for _ in 0..2 {
+        let taken = kit.stock.retire(kit.spike_id, 1).await.unwrap();
+        assert_eq!((taken, kit.sale().await.retiring), (units([1]), 1));
+        kit.stock.unretire(kit.spike_id, &units([1])).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn fault_21_what_the_house_took_before_comes_before_anything_new() {
     let kit = Kit::running(9).await;
     let (stock, spike_id) = (&kit.stock, kit.spike_id);
