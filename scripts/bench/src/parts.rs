@@ -56,7 +56,8 @@ impl Parts {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let data = Data::open(folder.path())?;
-        let (redis, engine) = tokio::try_join!(Redis::start(&data), Engine::start(&data, 0))?;
+        let (redis, engine) =
+            tokio::try_join!(Redis::start(&data), async { Engine::start(&data, 0) })?;
         let stock = Stock::connect(&redis.url()?, runtime::clock::system()).await?;
         // Redis would rewrite its file in the midst of one side's measurement, and not of the other's.
         let client = redis::Client::open(redis.url()?.as_str().replacen("redis+unix", "unix", 1))?;

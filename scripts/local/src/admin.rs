@@ -115,7 +115,7 @@ mod tests {
     async fn an_account_that_was_changed_is_an_admins_with_our_password_again() {
         let dir = tempfile::tempdir().unwrap();
         let data = Data::open(dir.path()).unwrap();
-        let engine = Engine::start(&data, 0).await.unwrap();
+        let engine = Engine::start(&data, 0).unwrap();
         let store = engine.connect().await.unwrap();
         let now = Timestamp::from_millis(1);
         let made = Admin::open(&data, &store, now).await.unwrap();

@@ -22,14 +22,14 @@ pub struct Engine {
 
 impl Engine {
     /// Opens the file and listens on a port of the loopback address (0: a free one).
-    pub async fn start(data: &Data, port: u16) -> anyhow::Result<Self> {
+    pub fn start(data: &Data, port: u16) -> anyhow::Result<Self> {
         let file = data.dir("store")?.join("spike.sqlite");
         let file = file
             .to_str()
             .context("the data directory's name is not UTF-8")?;
         let database = Database::new(file)
             .map_err(|error| anyhow::anyhow!("cannot open the store {file}: {error}"))?;
-        let listener = crate::listen(port).await?;
+        let listener = crate::listen(port)?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let ended = spawn(listener, database, stopped)?;

@@ -22,6 +22,8 @@ pub mod timer;
 mod admin;
 mod up;
 
+use std::net::Ipv4Addr;
+
 use anyhow::Context;
 use tokio::net::TcpListener;
 
@@ -32,7 +34,7 @@ pub use up::{Local, Options};
 pub const READY: &str = "Spike is ready at ";
 
 /// Listens on a port of the loopback address (0: a free one).
-pub async fn listen(port: u16) -> anyhow::Result<TcpListener> {
-    let bound = TcpListener::bind(("127.0.0.1", port)).await;
+pub fn listen(port: u16) -> anyhow::Result<TcpListener> {
+    let bound = runtime::server::listen((Ipv4Addr::LOCALHOST, port).into());
     bound.with_context(|| format!("cannot listen on port {port}"))
 }

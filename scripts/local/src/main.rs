@@ -190,7 +190,7 @@ async fn welcome(local: &Local, demo: bool) -> anyhow::Result<()> {
 async fn run_store(port: u16, data: PathBuf) -> anyhow::Result<()> {
     let stop = server::stop_signal()?;
     let data = Data::open(&data)?;
-    let engine = Engine::start(&data, port).await?;
+    let engine = Engine::start(&data, port)?;
     engine.connect().await?;
     println!("STORE_URL={}", engine.url()?);
     stop.await;
@@ -202,7 +202,7 @@ async fn run_broker(port: u16, subscriber: &Url, dead_letter: &Url) -> anyhow::R
     let subscriber = Subscriber::outside(subscriber).context("--subscriber")?;
     let dead_letter = Subscriber::outside(dead_letter).context("--dead-letter")?;
     let broker = Broker::new(Limits::default(), subscriber, dead_letter);
-    let listener = local::listen(port).await?;
+    let listener = local::listen(port)?;
     println!("EVENTS_URL=http://{}/", listener.local_addr()?);
     let app = runtime::app(ingress(broker.clone(), "/"));
     server::serve_on(listener, app, runtime::Limits::default(), stop).await?;

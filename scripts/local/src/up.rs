@@ -93,13 +93,14 @@ impl Local {
     /// Starts everything; it is ready when this returns.
     pub async fn start(options: &Options) -> anyhow::Result<Self> {
         let data = Data::open(&options.data)?;
-        let listener = crate::listen(options.port).await?;
+        let listener = crate::listen(options.port)?;
         if options.reset {
             Redis::end_leftover(&data).await?;
             data.reset()?;
         }
         let identity = Identity::open(&data, &listener)?;
-        let (redis, engine) = tokio::try_join!(Redis::start(&data), Engine::start(&data, 0))?;
+        let (redis, engine) =
+            tokio::try_join!(Redis::start(&data), async { Engine::start(&data, 0) })?;
         let clock = runtime::clock::system();
         let redis_url = redis.url()?;
         let (stock, store) = tokio::try_join!(

@@ -15,6 +15,7 @@ mod stream;
 
 use std::{
     io,
+    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -26,7 +27,7 @@ use anyhow::Context as _;
 use axum::Router;
 use futures::FutureExt as _;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     signal::unix::{SignalKind, signal},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
@@ -44,16 +45,31 @@ use crate::{
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the kernel may hold of connections that are not accepted yet.
-const BACKLOG: usize = 1024;
+///
+/// A sale's first second brings thousands of new connections. Of those that the usual 128 do not hold, the kernel drops the
+/// first packet, and they come a second late. The kernel lowers this to its own bound (`somaxconn`).
+const BACKLOG: u16 = 4096;
 
 /// Serves `router` on `PORT` (8080 if it is not set) until SIGTERM or SIGINT.
 pub async fn serve(router: Router) -> anyhow::Result<()> {
     let port = u16::try_from(env::number("PORT", 8080, 0..=65535)?)?;
     let stop = stop_signal()?;
-    let listener = TcpListener::bind(("0.0.0.0", port)).await;
+    let listener = listen((Ipv4Addr::UNSPECIFIED, port).into());
     let listener = listener.with_context(|| format!("cannot listen on PORT {port}"))?;
     serve_on(listener, app::app(router), Limits::default(), stop).await?;
     Ok(())
+}
+
+/// Listens for as many connections at once as a sale brings.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A restart finds connections of the one before it that are not quite over.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG.into())
 }
 
 /// Ends at the first SIGTERM or SIGINT after this call (not after the first poll).
