@@ -9,7 +9,7 @@ use runtime::extract::{Json, Path};
 use sale::Loadable;
 use serde::{Deserialize, Serialize};
 
-use crate::{AppState, Error};
+use crate::{AppState, Error, Instance};
 
 const LOOK_AFTER_EVERY: Duration = Duration::from_secs(5);
 const LOAD_DEADLINE: Duration = Duration::from_secs(2);
@@ -55,7 +55,7 @@ impl From<Verdict> for Access {
     security(("bearer" = [])),
 )]
 pub(crate) async fn check(
-    State(app): State<AppState>,
+    State(AppState(app)): State<AppState>,
     User(caller): User,
     Path(SpikePath { spike_id }): Path<SpikePath>,
 ) -> Result<Json<Access>, Error> {
@@ -66,7 +66,7 @@ pub(crate) async fn check(
 }
 
 /// The verdict in Redis, else a new one. Redis away costs the memory, not the answer.
-async fn verdict(app: &AppState, spike: &Spike, user_id: UserId) -> Result<Verdict, Error> {
+async fn verdict(app: &Instance, spike: &Spike, user_id: UserId) -> Result<Verdict, Error> {
     if spike.settings.rules.is_empty() {
         return Ok(Verdict::Allowed);
     }
@@ -86,7 +86,7 @@ async fn verdict(app: &AppState, spike: &Spike, user_id: UserId) -> Result<Verdi
 
 /// Loads a live spike that Redis does not have, at most one try in a while. The buyer's answer does not depend on it,
 /// so failures are left to the next one; but it comes after it, because a path token is what buyers ask for next.
-async fn look_after(app: &AppState, spike: &Spike) {
+async fn look_after(app: &Instance, spike: &Spike) {
     if spike.has_ended(app.stock.now()) || app.looked_after.get(&spike.id).is_some() {
         return;
     }

@@ -24,9 +24,11 @@ pub use error::Error;
 
 const MOST_LOOKED_AFTER: u64 = 1_000;
 
-/// What the function works with.
+/// What one instance works with, and what it remembers.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Instance>);
+
+struct Instance {
     store: Arc<dyn Store>,
     stock: Stock,
     authenticator: Authenticator,
@@ -45,19 +47,19 @@ impl AppState {
         authenticator: Authenticator,
         clock: &Clock,
     ) -> Self {
-        Self {
+        Self(Arc::new(Instance {
             catalog: Catalog::new(Arc::clone(&store), Arc::clone(clock)),
             admission: Admission::new(Arc::clone(&store), stock.clock()),
             looked_after: Timed::new(MOST_LOOKED_AFTER, Arc::clone(clock)),
             store,
             stock,
             authenticator,
-        }
+        }))
     }
 }
 
 impl FromRef<AppState> for Authenticator {
-    fn from_ref(app: &AppState) -> Self {
+    fn from_ref(AppState(app): &AppState) -> Self {
         app.authenticator.clone()
     }
 }

@@ -11,6 +11,8 @@ mod error;
 mod token;
 mod windows;
 
+use std::sync::Arc;
+
 use auth::{Authenticator, PathTokens};
 use axum::{Router, extract::FromRef, routing::post};
 use domain::Clock;
@@ -19,19 +21,19 @@ use stock::Stock;
 
 pub use error::Error;
 pub use token::IssuedToken;
-pub use windows::Windows;
 
-/// What the function works with.
+use crate::windows::Windows;
+
+/// What one instance works with, and what it remembers.
 #[derive(Clone)]
-pub struct AppState {
-    /// The stock in Redis: its clock decides.
-    pub stock: Stock,
-    /// Of access tokens.
-    pub authenticator: Authenticator,
-    /// Of path tokens.
-    pub path_tokens: PathTokens,
-    /// When each sale opens and ends, as remembered.
-    pub windows: Windows,
+pub struct AppState(Arc<Instance>);
+
+struct Instance {
+    /// Its clock decides.
+    stock: Stock,
+    authenticator: Authenticator,
+    path_tokens: PathTokens,
+    windows: Windows,
 }
 
 impl AppState {
@@ -44,17 +46,17 @@ impl AppState {
         clock: Clock,
     ) -> Self {
         let windows = Windows::new(stock.clone(), clock);
-        Self {
+        Self(Arc::new(Instance {
             stock,
             authenticator,
             path_tokens,
             windows,
-        }
+        }))
     }
 }
 
 impl FromRef<AppState> for Authenticator {
-    fn from_ref(app: &AppState) -> Self {
+    fn from_ref(AppState(app): &AppState) -> Self {
         app.authenticator.clone()
     }
 }

@@ -40,7 +40,7 @@ pub struct IssuedToken {
     security(("bearer" = [])),
 )]
 pub(crate) async fn issue(
-    State(app): State<AppState>,
+    State(AppState(app)): State<AppState>,
     User(caller): User,
     Path(SpikePath { spike_id }): Path<SpikePath>,
 ) -> Result<Json<IssuedToken>, Error> {

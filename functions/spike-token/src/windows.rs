@@ -38,8 +38,7 @@ impl Window {
 }
 
 /// The windows that one instance remembers.
-#[derive(Clone)]
-pub struct Windows {
+pub(crate) struct Windows {
     stock: Stock,
     known: Fetched<SpikeId, Window>,
     unknown: Timed<SpikeId, ()>,

@@ -20,6 +20,10 @@ use clap::{Parser, Subcommand};
 
 use compare::Finding;
 
+/// That of `local`, for both sides of a comparison.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures Spike's speed and size against its bounds.
 #[derive(Debug, Parser)]
 struct Arguments {
