@@ -37,3 +37,6 @@ pub fn random<const N: usize>() -> [u8; N] {
     aws_lc_rs::rand::fill(&mut bytes).expect("AWS-LC has entropy or has aborted");
     bytes
 }
+
+#[cfg(test)]
+mod hostile;

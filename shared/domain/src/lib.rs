@@ -23,3 +23,6 @@ pub use time::{Clock, Timestamp};
 pub use units::{Unit, Units};
 pub use user::{Role, User, Username};
 pub use verdict::Verdict;
+
+#[cfg(test)]
+mod hostile;

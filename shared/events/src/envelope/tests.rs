@@ -223,4 +223,59 @@ proptest! {
             prop_assert_eq!((read.order_id, read.spike_id), (placed.order_id, placed.spike_id));
         }
     }
+
+    #[test]
+    fn fault_07_a_binary_event_with_strange_headers_is_read_right_or_not_at_all(
+        name in prop::sample::select(vec!["ce-id", "ce-type", "ce-source", "ce-subject", "ce-specversion", "ce-time", "ce-datacontenttype", "content-type"]),
+        value in prop_oneof![any::<Vec<u8>>(), corpus_texts().prop_map(String::into_bytes)],
+    ) {
+        let placed = event(9);
+        let (mut headers, body) = binary_of(&placed);
+        if let Ok(value) = HeaderValue::from_bytes(&value) {
+            headers.insert(name, value);
+        }
+        if let Ok(read) = read(&headers, &body) {
+            prop_assert_eq!(read, placed);
+        }
+    }
+
+    #[test]
+    fn fault_07_an_event_with_a_strange_member_is_read_right_or_not_at_all(
+        at in prop::sample::select(vec!["/specversion", "/type", "/source", "/subject", "/id", "/time", "/partitionkey", "/datacontenttype", "/data", "/data/order_id", "/data/spike_id", "/data/user_id", "/data/units", "/data/units/0"]),
+        value in strange(),
+    ) {
+        let placed = event(9);
+        let mut json = json_of(&placed);
+        *json.pointer_mut(at).unwrap() = value;
+        if let Ok(read) = read_structured(json.to_string().as_bytes()) {
+            // Who the units are for, and which they are, is said only once; all else has to agree with the rest.
+            prop_assert_eq!((read.order_id, read.spike_id), (placed.order_id, placed.spike_id));
+            prop_assert!(!read.units.is_empty() && read.units.as_slice().len() <= 10);
+        }
+    }
+}
+
+/// A text of those that all parsers are put to the test with.
+fn corpus_texts() -> impl Strategy<Value = String> {
+    let texts = include_str!("../../../domain/corpus/texts.jsonl").lines();
+    let texts = texts.map(|text| serde_json::from_str(text).unwrap());
+    prop::sample::select(texts.collect::<Vec<String>>())
+}
+
+/// Any JSON.
+fn strange() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(|it| json!(it)),
+        any::<i64>().prop_map(|it| json!(it)),
+        any::<f64>().prop_map(|it| json!(it)),
+        any::<String>().prop_map(|it| json!(it)),
+        corpus_texts().prop_map(|it| json!(it)),
+    ];
+    leaf.prop_recursive(3, 24, 12, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..12).prop_map(|it| json!(it)),
+            prop::collection::hash_map(any::<String>(), inner, 0..4).prop_map(|it| json!(it)),
+        ]
+    })
 }

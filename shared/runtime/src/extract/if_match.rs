@@ -52,7 +52,48 @@ pub fn etag(version: u64) -> [(header::HeaderName, String); 1] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The texts that all parsers are put to the test with, one JSON string a line.
+    const CORPUS: &str = include_str!("../../../domain/corpus/texts.jsonl");
+
+    fn put_through(value: &[u8]) {
+        let Ok(value) = HeaderValue::from_bytes(value) else {
+            return;
+        };
+        let headers = HeaderMap::from_iter([(header::IF_MATCH, value.clone())]);
+        match read(&headers) {
+            Ok(version) => assert_eq!(etag(version)[0].1, value.to_str().unwrap().trim()),
+            Err(Code::VersionRequired) => assert_eq!(value, "*"),
+            Err(code) => assert_eq!(code, Code::VersionMismatch),
+        }
+    }
+
+    #[test]
+    fn fault_28_no_text_of_the_corpus_passes_for_another_version() {
+        for text in CORPUS.lines() {
+            put_through(serde_json::from_str::<String>(text).unwrap().as_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_version_survives_its_tag(version in any::<u64>()) {
+            let [(_, tag)] = etag(version);
+            let headers = HeaderMap::from_iter([(header::IF_MATCH, tag.parse().unwrap())]);
+            prop_assert_eq!(read(&headers), Ok(version));
+        }
+
+        #[test]
+        fn no_bytes_pass_for_another_version(value in prop_oneof![
+            any::<Vec<u8>>(),
+            "(W/)? ?\"?[-+]?[0-9]{0,21}\"? ?".prop_map(String::into_bytes),
+        ]) {
+            put_through(&value);
+        }
+    }
 
     #[test]
     fn only_one_strong_tag_is_a_version() {

@@ -212,4 +212,51 @@ proptest! {
         let (status, _) = runtime.block_on(post_json("/json", body));
         prop_assert!(status == 200 || status == 400);
     }
+
+    #[test]
+    fn fault_28_no_path_or_query_is_more_than_malformed(text in prop_oneof![any::<String>(), "[%&=;+#?0-9a-fcursor]{0,60}"], raw in any::<bool>()) {
+        put_through(&text, raw);
+    }
+}
+
+/// Sends a text as an id and as a query. It is taken as it stands, or refused without being quoted.
+fn put_through(text: &str, raw: bool) {
+    let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let part = if raw { text } else { &encoded };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for target in [
+        format!("/things/{part}"),
+        format!("/page?cursor={part}"),
+        format!("/page?{part}"),
+    ] {
+        // What is no target is refused by the parser of HTTP.
+        let Ok(request) = Request::get(&target).body(Body::empty()) else {
+            continue;
+        };
+        let (status, answer) = runtime.block_on(send(request));
+        match status.as_u16() {
+            200 => assert!(
+                raw || answer == text || answer.parse::<u32>().is_ok(),
+                "{target}"
+            ),
+            400 => assert_eq!(code(&answer), "malformed"),
+            404 => assert!(["not-found"].contains(&code(&answer).as_str()), "{target}"),
+            other => panic!("{target}: {other}"),
+        }
+        let marked = text.len() > 9 && answer.contains(text);
+        assert!(status == 200 || !marked, "{target}: {answer}");
+    }
+}
+
+#[test]
+fn fault_28_no_text_of_the_corpus_is_more_than_malformed() {
+    const CORPUS: &str = include_str!("../../../domain/corpus/texts.jsonl");
+    for text in CORPUS.lines() {
+        let text: String = serde_json::from_str(text).unwrap();
+        put_through(&text, false);
+        put_through(&text, true);
+    }
 }

@@ -82,6 +82,37 @@ proptest! {
     fn fault_34_a_half_written_file_never_counts(cut in 0..FIRST.len()) {
         prop_assert!(parse::<Pair>(&FIRST[..cut]).is_err());
     }
+
+    #[test]
+    fn fault_34_no_text_makes_the_reader_panic(text in prop_oneof![any::<String>(), "((left|right|\\[|\\]|=|\"|'|[0-9._-]{1,20}|#|\n) ?){0,12}"]) {
+        let _ = parse::<Pair>(&text);
+        let _ = parse::<Pair>(&(text + "\n"));
+    }
+
+    #[test]
+    fn values_survive_their_file(left in any::<u32>(), right in any::<u32>()) {
+        let text = format!("left = {left}\nright = {right}\n");
+        prop_assert_eq!(parse::<Pair>(&text).unwrap(), Pair { left, right });
+    }
+}
+
+/// The texts that all parsers are put to the test with, one JSON string a line.
+const CORPUS: &str = include_str!("../../../domain/corpus/texts.jsonl");
+
+#[test]
+fn fault_34_no_text_of_the_corpus_passes_for_values() {
+    for text in CORPUS.lines() {
+        let text: String = serde_json::from_str(text).unwrap();
+        for text in [
+            format!("{text}\n"),
+            format!("{FIRST}{text}\n"),
+            format!("left = 1\nright = {text}\n"),
+        ] {
+            if let Ok(values) = parse::<Pair>(&text) {
+                assert!(values == OLD || values.left == 1, "{text:?}");
+            }
+        }
+    }
 }
 
 /// What the kubelet does when a `ConfigMap` changes.
