@@ -86,3 +86,6 @@ pub(crate) fn holder(text: &str) -> Result<(OrderId, UserId), Error> {
     parsed::<i64>(since)?;
     Ok((parsed(order_id)?, parsed(user_id)?))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -144,7 +144,56 @@ fn units_of(text: &str) -> Result<Units, Error> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::answer::tests::{corpus, texts};
+
+    /// The answer as the script writes it.
+    fn written(answer: &Reserved) -> String {
+        match answer {
+            Reserved::Won(units) => format!("won|{units}"),
+            Reserved::Replay {
+                order_id,
+                units,
+                pending,
+            } => format!("replay|{order_id}|{units}|{}", u8::from(*pending)),
+            Reserved::SoldOut { left } => format!("sold-out|{left}"),
+            Reserved::Early { ms } => format!("early|{ms}"),
+            Reserved::Ended => "ended".to_owned(),
+            Reserved::Paused => "paused".to_owned(),
+            Reserved::Healing => "healing".to_owned(),
+            Reserved::Denied(reason) => format!("denied|{reason}"),
+            Reserved::OverLimit { limit } => format!("over-limit|{limit}"),
+            Reserved::NeedAccess => "need-access".to_owned(),
+            Reserved::NotLoaded => "not-loaded".to_owned(),
+        }
+    }
+
+    fn put_through(text: &str) {
+        if let Ok(answer) = reserved(text) {
+            assert_eq!(reserved(&written(&answer)).unwrap(), answer, "{text}");
+            let wins = matches!(answer, Reserved::Won(_) | Reserved::Replay { .. });
+            assert!(!wins || written(&answer) == text, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_text_of_the_corpus_passes_for_a_win() {
+        for text in corpus() {
+            put_through(&text);
+            for word in ["won", "replay", "denied", "early", "sold-out", "over-limit"] {
+                put_through(&format!("{word}|{text}"));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_passes_for_a_win(text in texts()) {
+            put_through(&text);
+        }
+    }
 
     #[test]
     fn an_answer_that_reserve_does_not_give_is_unreadable() {

@@ -176,3 +176,28 @@ fn buyer(user_id: Value, hold: Value) -> Result<(UserId, OrderId, Units), Error>
     let (order_id, units) = answer::hold(&answer::text(hold)?)?;
     Ok((user_id, order_id, units))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::answer::tests::{answers, corpus};
+
+    #[test]
+    fn only_a_plus_is_on_offer() {
+        for text in corpus() {
+            let state = unit_state(Value::SimpleString(text.clone()));
+            assert_eq!(matches!(state, Ok(UnitState::OnOffer)), text == "+");
+            assert_eq!(matches!(state, Ok(UnitState::Missing)), text.is_empty());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_of_redis_makes_the_readers_panic(one in answers(), other in answers()) {
+            let _ = unit_state(one.clone());
+            let _ = buyer(one, other);
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! that nobody should have written.
 
 mod corrupt;
+mod cursors;
 mod faults;
 mod lost_answers;
 mod saboteur;
