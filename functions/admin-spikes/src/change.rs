@@ -77,6 +77,7 @@ pub(crate) async fn create(
         return Err(store::Error::Unavailable("an id was drawn twice".into()).into());
     }
     tracing::info!(spike.id = %spike.id, caller.id = %caller.user_id, "spike made");
+    failpoint::pass("admin-spikes.added");
     let loaded = sale::load(app.store.as_ref(), &app.stock, spike.id, Loadable::Live).await;
     if let Err(error) = loaded {
         tracing::warn!(spike.id = %spike.id, %error, "the sweeper is left to load the sale");
@@ -128,7 +129,9 @@ pub(crate) async fn replace(
     })
     .await?;
     tracing::info!(spike.id = %spike.id, spike.version = spike.version, caller.id = %caller.user_id, "spike changed");
+    failpoint::pass("admin-spikes.changed");
     apply(&app, &spike).await?;
+    failpoint::pass("admin-spikes.configured");
     app.stock.offer(spike.id, spike.top, &Units::none()).await?;
     let retired_now = lower(&app, &spike).await?;
     let spike = match retired_now {
@@ -211,6 +214,7 @@ async fn turn(
         }))
     })
     .await?;
+    failpoint::pass("admin-spikes.turned");
     apply(app, &spike).await?;
     Ok(AdminSpike::of(spike, now))
 }

@@ -62,7 +62,10 @@ pub(crate) async fn pay(
         OrderState::Paid => order,
         OrderState::Placed => {
             let payment = app.payments.charge(order_id, order.total, method).await?;
-            settle(&app, order_id, payment).await?
+            failpoint::pass("order-pay.charged");
+            let paid = settle(&app, order_id, payment).await?;
+            failpoint::pass("order-pay.paid");
+            paid
         }
         OrderState::Cancelled | OrderState::Expired | OrderState::Rejected => {
             return Err(ended(&app, order).await?);

@@ -36,7 +36,9 @@ pub(crate) async fn write(app: &AppState, mut event: OrderPlaced) -> Result<Writ
     for _ in 0..ROUNDS {
         let taken = match place(app, &spike, &event).await? {
             Placement::Written => {
+                failpoint::pass("order-writer.committed");
                 acknowledge(app, &event).await;
+                failpoint::pass("order-writer.acked");
                 return Ok(Written::Placed);
             }
             Placement::Exists(order) => {
@@ -51,11 +53,15 @@ pub(crate) async fn write(app: &AppState, mut event: OrderPlaced) -> Result<Writ
             Placement::UnitsTaken(taken) => taken,
         };
         let taken = learn_taken(app, &event, &taken).await?;
+        failpoint::pass("order-writer.learned");
         if taken.is_empty() {
             continue;
         }
         match reassign(app, &event, &taken).await? {
-            Some(units) => event.units = units,
+            Some(units) => {
+                failpoint::pass("order-writer.reassigned");
+                event.units = units;
+            }
             None => return reject(app, &spike, &event, RejectReason::SoldOut).await,
         }
     }
@@ -87,6 +93,7 @@ async fn place(app: &AppState, spike: &Spike, event: &OrderPlaced) -> Result<Pla
             app.stock.now(),
             spike.pay_within(),
         );
+        failpoint::pass("order-writer.read");
         return Ok(app.batch.place(order).await?);
     }
     // The order may have been written with other units by an earlier delivery.

@@ -127,8 +127,12 @@ async fn purchase(
         },
     )
     .await?;
-    if reservation.pending && !publish(&*app.sink, &reservation.placed).await {
-        return Err(Error::Unconfirmed);
+    if reservation.pending {
+        failpoint::pass("spike.reserved");
+        if !publish(&*app.sink, &reservation.placed).await {
+            return Err(Error::Unconfirmed);
+        }
+        failpoint::pass("spike.published");
     }
     let placed = reservation.placed;
     let accepted = Accepted {

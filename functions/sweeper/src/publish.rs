@@ -74,7 +74,9 @@ async fn publish_due(
         if events.is_empty() {
             break;
         }
+        failpoint::pass("sweeper.taken");
         let answers = app.sink.send(&events).await;
+        failpoint::pass("sweeper.published");
         let unconfirmed = answers
             .iter()
             .filter(|answer| matches!(answer, Err(SendError::Unconfirmed(_))))

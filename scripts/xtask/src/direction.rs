@@ -11,11 +11,15 @@ use crate::{
 const SHARED: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("cache", &["domain"]),
+    ("failpoint", &[]),
     ("access", &["cache", "domain"]),
     ("events", &["cache", "domain"]),
     ("stock", &["cache", "domain"]),
     ("store", &["cache", "domain"]),
-    ("sale", &["access", "cache", "domain", "stock", "store"]),
+    (
+        "sale",
+        &["access", "cache", "domain", "failpoint", "stock", "store"],
+    ),
     ("runtime", &["cache", "domain"]),
     ("auth", &["cache", "domain", "runtime"]),
 ];

@@ -75,7 +75,9 @@ async fn fill(store: &dyn Store, stock: &Stock, spike: &Spike) -> Result<LoadOut
         epoch,
         supply,
     };
+    failpoint::pass("sale.counted");
     let loaded = stock.load(&load).await?;
+    failpoint::pass("sale.loaded");
     tracing::info!(spike.id = %spike.id, epoch, outcome = ?loaded, "sale loaded");
     Ok(match loaded {
         Loaded::Filled => LoadOutcome::Loaded,

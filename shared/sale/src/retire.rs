@@ -41,6 +41,7 @@ pub async fn retire_to_target(
     let mut surplus = spike.live_units().saturating_sub(spike.settings.stock);
     loop {
         let units = stock.retire(spike.id, surplus).await?;
+        failpoint::pass("sale.taken-by-the-house");
         let done = retire_units(store, stock, spike.id, &units, retired).await?;
         surplus = surplus.saturating_sub(done);
         if surplus == 0 || done == 0 {
