@@ -1,0 +1,161 @@
+//! A broker that is silent, away, too eager, or has poison in it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use domain::OrderPlaced;
+use events::envelope;
+use race::client::{Client, Request};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::{FLAG, Form, all_is_well, functions::until};
+use crate::{
+    audit::rest,
+    fleet::Fleet,
+    shop::{End, Shop, Terms},
+    tap::{Answer, Mode},
+};
+
+/// Nobody knows whether the broker has the event: once it has, once it has not.
+pub async fn fault_03_the_broker_is_silent(fleet: &Fleet, form: Form) -> anyhow::Result<()> {
+    for mode in [Mode::Silent, Mode::Lost] {
+        away_for(fleet, mode, form.pick(2, 20)).await?;
+    }
+    Ok(())
+}
+
+/// Buyers are answered at once, and told to come again; what they have reserved is theirs.
+pub async fn fault_04_the_broker_refuses(fleet: &Fleet, form: Form) -> anyhow::Result<()> {
+    away_for(fleet, Mode::Refuse, form.pick(3, 60)).await
+}
+
+async fn away_for(fleet: &Fleet, mode: Mode, secs: u64) -> anyhow::Result<()> {
+    fleet.events.set(mode);
+    let shop = Shop::open(fleet, Terms::units(20)).await?;
+    let crowd = shop.crowd(0, 30, Duration::from_secs(1));
+    sleep(Duration::from_secs(secs)).await;
+    let (sent, _) = fleet.events.counts();
+    ensure!(sent > 0, "nothing was published");
+    if mode != Mode::Silent {
+        let stats = shop.stats().await?;
+        let pending = stats.redis.map_or(0, |redis| redis.pending);
+        ensure!(pending > 0, "I8: nothing is kept while the broker is away");
+    }
+    fleet.events.set(Mode::Pass);
+    let shoppers = crowd.ends().await;
+    all_is_well(&shop, &shoppers).await.map(drop)
+}
+
+/// Each at once, and one a day later, when its order was cancelled and its unit is another's.
+pub async fn fault_05_every_event_comes_ten_times(
+    fleet: &Fleet,
+    _form: Form,
+) -> anyhow::Result<()> {
+    fleet.events.set(Mode::Repeat(10));
+    let shop = Shop::open(fleet, Terms::units(20)).await?;
+    let mut shoppers = shop.crowd(0, 30, Duration::from_secs(1)).ends().await;
+    all_is_well(&shop, &shoppers).await?;
+    let with_order = shoppers.iter().find_map(|shopper| match &shopper.end {
+        End::Order(order) => Some((shopper.buyer.clone(), order.clone())),
+        End::Refused | End::Failed(_) => None,
+    });
+    let (buyer, order) = with_order.context("nobody has an order")?;
+    let cancel = Request::post(format!("/orders/{}/cancel", order.order_id));
+    shop.ask(&buyer, cancel).await?.success("a cancellation")?;
+    rest(&shop).await?;
+    sleep(FLAG).await;
+    shoppers.extend(shop.crowd(50, 2, Duration::ZERO).ends().await);
+    all_is_well(&shop, &shoppers).await?;
+    let token = buyer.bearer.to_str()?.trim_start_matches("Bearer ");
+    let event = OrderPlaced {
+        order_id: order.order_id,
+        spike_id: shop.spike_id,
+        user_id: auth::unverified_subject(token).context("no subject")?,
+        units: order.units,
+    };
+    let broker = broker(fleet)?;
+    let late = Request::post("/").body(envelope::CONTENT_TYPE, envelope::write(&event));
+    broker.send(&late).await?.success("the broker")?;
+    // The late copy has been dealt with when one that came after it has.
+    sleep(Duration::from_secs(1)).await;
+    all_is_well(&shop, &shoppers).await?;
+    let path = format!("/orders/{}", order.order_id);
+    let now: Value = shop.ask(&buyer, Request::get(path)).await?.json()?;
+    ensure!(now["state"] == "cancelled", "I7: revived: {now}");
+    Ok(())
+}
+
+fn broker(fleet: &Fleet) -> anyhow::Result<Client> {
+    Client::new(&format!("http://127.0.0.1:{}", fleet.events.port), 4)
+}
+
+/// Each ends in the dead letters, alone.
+pub async fn fault_07_poison_among_good_events(fleet: &Fleet, _form: Form) -> anyhow::Result<()> {
+    let before = dead_letters(fleet).await?;
+    let shop = Shop::open(fleet, Terms::units(20)).await?;
+    let crowd = shop.crowd(0, 30, Duration::from_secs(1));
+    let broker = broker(fleet)?;
+    let now = runtime::clock::system()().as_millis();
+    let attributes = format!(
+        r#""specversion":"1.0","id":"{now}","source":"/spikes/{}""#,
+        shop.spike_id
+    );
+    let big = "x".repeat(300_000);
+    let poison = [
+        format!(r#"{{"specversion": {now}"#),
+        format!(r#"{{{attributes},"type":"spike.order.placed.v9","data":{{}}}}"#),
+        format!(r#"{{{attributes},"type":"spike.order.placed.v1","data":{{}}}}"#),
+        format!(r#"{{{attributes},"type":"spike.order.placed.v1","data":"{big}"}}"#),
+    ];
+    let due = before + poison.len();
+    for event in poison {
+        let event = Request::post("/").body(envelope::CONTENT_TYPE, event);
+        broker.send(&event).await?.success("the broker")?;
+    }
+    let shoppers = crowd.ends().await;
+    all_is_well(&shop, &shoppers).await?;
+    until("all poison is a dead letter", async || {
+        Ok(dead_letters(fleet).await? == due)
+    })
+    .await
+}
+
+/// How many there are.
+pub(super) async fn dead_letters(fleet: &Fleet) -> anyhow::Result<usize> {
+    let mut path = "/admin/dead-letters".to_owned();
+    let mut count = 0;
+    loop {
+        let request = Request::get(path).bearer(&fleet.admin_bearer);
+        let page = crate::shop::settle(&fleet.client, &request).await?;
+        let page: Value = page.success("the dead letters")?.json()?;
+        count += page["dead_letters"].as_array().map_or(0, Vec::len);
+        match page["next"].as_str() {
+            Some(cursor) => path = format!("/admin/dead-letters?cursor={cursor}"),
+            None => return Ok(count),
+        }
+    }
+}
+
+/// Three come again, the other seven do not have to.
+pub async fn fault_08_three_of_ten_deliveries_are_refused(
+    fleet: &Fleet,
+    _form: Form,
+) -> anyhow::Result<()> {
+    // The sweeper sends what is pending for five seconds once more, on a machine that is so slow; then it is tried again.
+    for _ in 0..5 {
+        let shop = Shop::open(fleet, Terms::units(10)).await?;
+        fleet.deliveries.set(Mode::First(3, Answer::Unavailable));
+        let begun_at = Instant::now();
+        let shoppers = shop.crowd(0, 12, Duration::ZERO).ends().await;
+        all_is_well(&shop, &shoppers).await?;
+        let counts = fleet.deliveries.counts();
+        if counts == (13, 3) {
+            return Ok(());
+        }
+        if begun_at.elapsed() < Duration::from_secs(4) {
+            bail!("{counts:?} deliveries, and refused ones, where (13, 3) was due");
+        }
+    }
+    bail!("the machine is too slow to tell")
+}

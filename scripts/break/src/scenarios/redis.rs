@@ -1,0 +1,187 @@
+//! A Redis that loses data, is slow, or has no room for us.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use tokio::time::sleep;
+
+use super::{Form, all_is_well, functions::until};
+use crate::{
+    audit::{Allowed, audit, rest, sold_out},
+    fleet::{Fleet, free_port},
+    redis::Redis,
+    shop::{Shop, Shopper, Terms},
+};
+
+const UNITS: u32 = 40;
+const BUYERS: u32 = 60;
+
+fn terms() -> Terms {
+    Terms::units(UNITS)
+}
+
+/// Units that were another's came free again when the orders that should have got them were rejected; somebody who comes
+/// later gets them. Nothing is unsold then.
+async fn late_buyers_get_the_rest(
+    shop: &Shop<'_>,
+    mut shoppers: Vec<Shopper>,
+) -> anyhow::Result<()> {
+    for _ in 0..5 {
+        rest(shop).await?;
+        // Who has an order is answered with it.
+        let skipped = shoppers.len();
+        let late = shop.crowd(skipped, 20, Duration::from_millis(300));
+        shoppers.extend(late.ends().await);
+        let found = audit(shop, &shoppers, UNITS, Allowed::Rejections).await?;
+        let sold = sold_out(shop, &found);
+        if sold.is_ok() {
+            return Ok(());
+        }
+        // A flag of a moment ago may have sent them away.
+        sleep(Duration::from_secs(1)).await;
+    }
+    let found = audit(shop, &shoppers, UNITS, Allowed::Rejections).await?;
+    sold_out(shop, &found)
+}
+
+/// It restarts with what it had a second ago; then the same with the writer killed while it mends that.
+pub async fn fault_10_redis_restarts_with_an_older_state(
+    fleet: &Fleet,
+    form: Form,
+) -> anyhow::Result<()> {
+    let failpoints = [
+        None,
+        Some("order-writer.learned"),
+        Some("order-writer.reassigned"),
+    ];
+    for failpoint in failpoints {
+        let writer = fleet.function("order-writer");
+        if let Some(failpoint) = failpoint {
+            writer.arm(failpoint, 1).await?;
+        }
+        let before = writer.life().aborted;
+        let shop = Shop::open(fleet, terms()).await?;
+        let crowd = shop.crowd(0, BUYERS, Duration::from_secs(4));
+        sleep(Duration::from_secs(1)).await;
+        {
+            let mut redis = fleet.redis.lock().await;
+            let () = redis
+                .command(&["CONFIG", "SET", "appendfsync", "always"])
+                .await?;
+            let mark = redis.mark()?;
+            sleep(Duration::from_millis(form.pick(1000, 1500))).await;
+            redis.kill().await?;
+            redis.set_back(&mark)?;
+            redis.start_again().await?;
+        }
+        let shoppers = crowd.ends().await;
+        if let Some(failpoint) = failpoint {
+            ensure!(
+                writer.life().aborted > before,
+                "{failpoint}: the writer met no conflict"
+            );
+        }
+        let context = || format!("with {failpoint:?}");
+        late_buyers_get_the_rest(&shop, shoppers)
+            .await
+            .with_context(context)?;
+    }
+    Ok(())
+}
+
+/// It restarts empty, and whoever loads the sale first dies while it does.
+pub async fn fault_11_redis_is_wiped(fleet: &Fleet, _form: Form) -> anyhow::Result<()> {
+    for failpoint in [None, Some("sale.counted"), Some("sale.loaded")] {
+        let shop = Shop::open(fleet, terms()).await?;
+        let loaders = ["spike", "sweeper", "second-sweeper"].map(|name| fleet.function(name));
+        let died = || loaders.map(|it| it.life().aborted).iter().sum::<u32>();
+        if let Some(failpoint) = failpoint {
+            for loader in loaders {
+                loader.arm(failpoint, 1).await?;
+            }
+        }
+        let before = died();
+        let crowd = shop.crowd(0, BUYERS, Duration::from_secs(3));
+        sleep(Duration::from_millis(1500)).await;
+        {
+            let mut redis = fleet.redis.lock().await;
+            redis.kill().await?;
+            redis.wipe()?;
+            redis.start_again().await?;
+        }
+        if let Some(failpoint) = failpoint {
+            until(failpoint, async || Ok(died() > before)).await?;
+        }
+        let shoppers = crowd.ends().await;
+        late_buyers_get_the_rest(&shop, shoppers)
+            .await
+            .with_context(|| format!("with {failpoint:?}"))?;
+        fleet.restore().await?;
+    }
+    Ok(())
+}
+
+/// Purchases go to the replica at once, while the writer and the sweepers still talk to the old primary.
+pub async fn fault_12_a_lagging_replica_takes_over(
+    fleet: &Fleet,
+    form: Form,
+) -> anyhow::Result<()> {
+    for round in 0..form.pick(1, 3) {
+        let shop = Shop::open(fleet, terms()).await?;
+        let crowd = shop.crowd(0, BUYERS, Duration::from_secs(5));
+        let mut redis = fleet.redis.lock().await;
+        let port = free_port()?;
+        let dir = fleet.dir.join(format!("replica-{round}-{port}"));
+        let replica = Redis::start(&dir, port, Arc::clone(&fleet.guard)).await?;
+        let primary = redis.port.to_string();
+        let () = replica
+            .command(&["REPLICAOF", "127.0.0.1", &primary])
+            .await?;
+        replica.caught_up_with(&redis).await?;
+        let () = replica.command(&["REPLICAOF", "NO", "ONE"]).await?;
+        // It lags from here on.
+        sleep(Duration::from_secs(1)).await;
+        fleet.front_wire.switch(port);
+        sleep(Duration::from_secs(1)).await;
+        fleet.back_wire.switch(port);
+        let mut old = std::mem::replace(&mut *redis, replica);
+        drop(redis);
+        let shoppers = crowd.ends().await;
+        old.kill().await?;
+        late_buyers_get_the_rest(&shop, shoppers).await?;
+    }
+    Ok(())
+}
+
+/// Slow, far too slow, without its scripts, and without room for a client.
+pub async fn fault_36_redis_is_slow_full_and_forgets_its_scripts(
+    fleet: &Fleet,
+    form: Form,
+) -> anyhow::Result<()> {
+    let broken = Duration::from_secs(form.pick(2, 10));
+    let shop = Shop::open(fleet, terms()).await?;
+    let crowd = shop.crowd(0, BUYERS, broken * 2);
+    for delay in [50, 250] {
+        for wire in [&fleet.front_wire, &fleet.back_wire] {
+            wire.delay(Duration::from_millis(delay));
+        }
+        sleep(broken).await;
+    }
+    fleet.restore().await?;
+    all_is_well(&shop, &crowd.ends().await).await?;
+
+    let shop = Shop::open(fleet, terms()).await?;
+    let crowd = shop.crowd(0, BUYERS, broken);
+    for _ in 0..form.pick(4, 20) {
+        let redis = fleet.redis.lock().await;
+        let () = redis.command(&["SCRIPT", "FLUSH"]).await?;
+        drop(redis);
+        sleep(broken / 5).await;
+    }
+    all_is_well(&shop, &crowd.ends().await).await?;
+
+    let shop = Shop::open(fleet, terms()).await?;
+    let crowd = shop.crowd(0, BUYERS, broken);
+    fleet.redis.lock().await.without_room_for(broken).await?;
+    all_is_well(&shop, &crowd.ends().await).await.map(drop)
+}

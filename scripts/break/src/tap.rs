@@ -1,0 +1,247 @@
+//! A small HTTP proxy that can be told to do wrong: in front of the broker, of the writer and of the store.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use tokio::net::TcpListener;
+
+use crate::service::lock;
+
+/// The largest body that is passed on.
+const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// No answer: the connection is closed.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer")]
+pub struct Unanswered {
+    /// Whether nobody listened, so that nothing was sent.
+    pub refused: bool,
+}
+
+/// Passes requests on, each over a connection of its own: a connection that is reused may end under a request.
+#[derive(Debug, Clone)]
+pub struct Forwarder(Client<HttpConnector, Full<Bytes>>);
+
+impl Default for Forwarder {
+    fn default() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Self(client)
+    }
+}
+
+impl Forwarder {
+    /// Sends a request to a port of the loopback address.
+    pub async fn forward(
+        &self,
+        port: u16,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Full<Bytes>>, Unanswered> {
+        let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
+        let uri: Uri = format!("http://127.0.0.1:{port}{path}")
+            .parse()
+            .map_err(|_| Unanswered { refused: true })?;
+        let mut sent = Request::new(Full::new(request.body().clone()));
+        *sent.method_mut() = request.method().clone();
+        *sent.uri_mut() = uri;
+        *sent.headers_mut() = request.headers().clone();
+        let answer = self.0.request(sent).await.map_err(|error| Unanswered {
+            refused: error.is_connect(),
+        })?;
+        let (mut head, body) = answer.into_parts();
+        let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
+        let body = body.map_err(|_| Unanswered { refused: false })?;
+        for hop in [header::CONNECTION, header::TRANSFER_ENCODING] {
+            head.headers.remove(hop);
+        }
+        Ok(Response::from_parts(head, Full::new(body.to_bytes())))
+    }
+}
+
+/// Serves HTTP/1.1 until the runtime ends; a handler that fails closes its connection without an answer.
+pub fn serve<F, A>(handler: F) -> anyhow::Result<u16>
+where
+    F: Fn(Request<Bytes>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Result<Response<Full<Bytes>>, Unanswered>> + Send,
+{
+    let listener: TcpListener = local::listen(0)?;
+    let port = listener.local_addr()?.port();
+    tokio::spawn(async move {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let _ = stream.set_nodelay(true);
+            let handler = handler.clone();
+            let service = service_fn(move |request: Request<Incoming>| {
+                let handler = handler.clone();
+                async move {
+                    let (head, body) = request.into_parts();
+                    let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
+                    let body = body.map_err(|_| Unanswered { refused: false })?;
+                    handler(Request::from_parts(head, body.to_bytes())).await
+                }
+            });
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    Ok(port)
+}
+
+/// What a tap does with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Passes it on.
+    Pass,
+    /// Closes the connection.
+    Refuse,
+    /// Passes it on and never answers.
+    Silent,
+    /// Drops it and never answers.
+    Lost,
+    /// Passes it on so many times; the last answer counts.
+    Repeat(u32),
+    /// Answers the first so many in place of the server.
+    First(u64, Answer),
+    /// Answers so many of ten in place of the server.
+    OfTen(u64, Answer),
+}
+
+/// An answer in place of the server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// 503.
+    Unavailable,
+    /// As DynamoDB throttles (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>).
+    Throttled,
+}
+
+/// A proxy in front of one server.
+#[derive(Debug)]
+pub struct Tap {
+    /// Where it listens.
+    pub port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: u16,
+    mode: Mutex<Mode>,
+    requests: AtomicU64,
+    instead: AtomicU64,
+    forwarder: Forwarder,
+}
+
+impl Tap {
+    /// Listens on a free port and passes everything on to `target`.
+    pub fn start(target: u16) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared {
+            target,
+            mode: Mutex::new(Mode::Pass),
+            requests: AtomicU64::new(0),
+            instead: AtomicU64::new(0),
+            forwarder: Forwarder::default(),
+        });
+        let serving = Arc::clone(&shared);
+        let handler = move |request| {
+            let shared = Arc::clone(&serving);
+            async move { shared.answer(request).await }
+        };
+        let port = serve(handler).context("a tap")?;
+        Ok(Self { port, shared })
+    }
+
+    /// From now on.
+    pub fn set(&self, mode: Mode) {
+        self.shared.requests.store(0, Ordering::Relaxed);
+        self.shared.instead.store(0, Ordering::Relaxed);
+        *lock(&self.shared.mode) = mode;
+    }
+
+    /// How many requests came since the mode was set, and how many of them were answered in place of the server.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        let [requests, instead] = [&self.shared.requests, &self.shared.instead];
+        (
+            requests.load(Ordering::Relaxed),
+            instead.load(Ordering::Relaxed),
+        )
+    }
+}
+
+impl Shared {
+    async fn answer(&self, request: Request<Bytes>) -> Result<Response<Full<Bytes>>, Unanswered> {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let mode = *lock(&self.mode);
+        match mode {
+            Mode::Pass => self.forwarder.forward(self.target, &request).await,
+            Mode::Refuse => Err(Unanswered { refused: true }),
+            Mode::Silent => {
+                let _ = self.forwarder.forward(self.target, &request).await;
+                never().await
+            }
+            Mode::Lost => never().await,
+            Mode::Repeat(times) => {
+                for _ in 1..times {
+                    let _ = self.forwarder.forward(self.target, &request).await;
+                }
+                self.forwarder.forward(self.target, &request).await
+            }
+            Mode::First(count, answer) if number < count => self.instead(answer),
+            Mode::OfTen(count, answer) if number % 10 < count => self.instead(answer),
+            Mode::First(..) | Mode::OfTen(..) => {
+                self.forwarder.forward(self.target, &request).await
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn instead(&self, answer: Answer) -> Result<Response<Full<Bytes>>, Unanswered> {
+        self.instead.fetch_add(1, Ordering::Relaxed);
+        answer.response()
+    }
+}
+
+impl Answer {
+    fn response(self) -> Result<Response<Full<Bytes>>, Unanswered> {
+        let (status, content_type, body) = match self {
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "not now"),
+            Self::Throttled => (
+                StatusCode::BAD_REQUEST,
+                "application/x-amz-json-1.0",
+                r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow down"}"#,
+            ),
+        };
+        let answer = Response::builder().status(status);
+        let answer = answer.header(header::CONTENT_TYPE, content_type);
+        let answer = answer.body(Full::new(Bytes::from_static(body.as_bytes())));
+        answer.map_err(|_| Unanswered { refused: false })
+    }
+}
+
+async fn never<T>() -> T {
+    match std::future::pending::<Infallible>().await {}
+}
