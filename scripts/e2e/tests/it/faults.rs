@@ -1,6 +1,9 @@
 //! The rows of the list of faults that are tested over HTTP, each named `fault_NN_`.
 
+mod fuzz;
+mod guesses;
 mod inputs;
+mod sockets;
 mod tokens;
 
 use std::time::Duration;
