@@ -13,6 +13,7 @@
 //! `unavailable` and `loading`.
 
 mod apply;
+mod balance;
 mod change;
 mod delete;
 mod error;
@@ -32,6 +33,7 @@ use stock::Stock;
 use store::Store;
 use utoipa::OpenApi;
 
+pub use balance::{Balance, OnTheWay, Way};
 pub use error::Error;
 pub use stats::{InRedis, InStore, Stats};
 pub use view::{AdminSpike, AdminSpikeList};

@@ -1,21 +1,33 @@
 //! `GET /admin/spikes/{spike_id}/stats`: the sale as Redis and the store see it.
 
+use std::collections::{HashMap, HashSet};
+
 use auth::Admin;
 use axum::extract::State;
-use domain::{Spike, SpikeId, Unit};
+use domain::{Order, OrderId, Spike, SpikeId, Unit};
 use runtime::extract::{Json, Path};
 use serde::Serialize;
 use stock::{UNITS_PER_CALL, UnitState};
 use store::{Claim, Holder};
 
-use crate::{AppState, Error};
+use crate::{
+    AppState, Balance, Error,
+    balance::{self, Count},
+};
 
 /// A sale in numbers. Reservations that are not written yet are the difference between the two sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(example = json!({
     "spike_id": "01900000-0000-7000-8000-000000000000", "stock": 100, "top": 120, "retired": 20,
     "redis": {"free": 58, "buyers": 42, "pending": 2, "next": 62, "epoch": 1},
-    "store": {"free": 60, "held": 40, "retired": 20}, "free_differs": 2
+    "store": {"free": 60, "held": 40, "retired": 20}, "free_differs": 2,
+    "balance": {
+        "free": 58, "queued": 2, "placed": 30, "paid": 10, "settling": 0, "retired": 20, "balances": true,
+        "on_the_way": [
+            {"unit": 61, "state": "queued", "order_id": "01900000-0000-7000-8000-000000000001", "age_secs": 3},
+            {"unit": 62, "state": "queued", "order_id": "01900000-0000-7000-8000-000000000002", "age_secs": 1},
+        ]
+    }
 }))]
 pub struct Stats {
     /// The spike.
@@ -32,6 +44,8 @@ pub struct Stats {
     pub store: InStore,
     /// How many units are free on one side and not on the other; 0 at rest. Null if the sale is not in Redis.
     pub free_differs: Option<u32>,
+    /// Where every unit is: `top` is the sum of these.
+    pub balance: Balance,
 }
 
 /// A sale in Redis.
@@ -60,7 +74,8 @@ pub struct InStore {
     pub retired: u32,
 }
 
-/// Compares the sale in Redis with the store, unit by unit. Reads every unit's claim: not for every second.
+/// Compares the sale in Redis with the store, unit by unit, and says where each is. Reads every unit's claim and every
+/// order behind one: not for every second.
 #[utoipa::path(
     get, path = "/admin/spikes/{spike_id}/stats", tag = "admin", operation_id = "read_spike_stats",
     params(("spike_id" = SpikeId, Path, description = "The spike.")), security(("bearer" = [])),
@@ -73,7 +88,7 @@ pub(crate) async fn stats(
 ) -> Result<Json<Stats>, Error> {
     let spike = app.store.spike(spike_id).await?.ok_or(Error::Unknown)?;
     let sale = app.stock.sale(spike_id).await?;
-    let (store, free_differs) = compare(&app, &spike).await?;
+    let compared = compare(&app, &spike).await?;
     Ok(Json(Stats {
         spike_id,
         stock: spike.settings.stock,
@@ -86,13 +101,22 @@ pub(crate) async fn stats(
             next: sale.next,
             epoch: sale.epoch,
         }),
-        store,
-        free_differs,
+        store: compared.store,
+        free_differs: compared.differing,
+        balance: compared.count.balance(spike.top),
     }))
 }
 
-async fn compare(app: &AppState, spike: &Spike) -> Result<(InStore, Option<u32>), Error> {
+/// Both sides, compared.
+struct Compared {
+    store: InStore,
+    differing: Option<u32>,
+    count: Count,
+}
+
+async fn compare(app: &AppState, spike: &Spike) -> Result<Compared, Error> {
     let (mut counted, mut differing) = (InStore::default(), Some(0));
+    let mut count_units = Count::at(app.stock.now());
     let mut first = 1;
     while first <= spike.top {
         let last = spike.top.min(first + UNITS_PER_CALL - 1);
@@ -116,12 +140,43 @@ async fn compare(app: &AppState, spike: &Spike) -> Result<(InStore, Option<u32>)
         counted.retired += count(house);
         counted.held += count(claims.len() - house);
         counted.free += last + 1 - first - count(claims.len());
+        let orders = orders(app, &claims, units.as_deref().unwrap_or_default()).await?;
+        let mut claimed = claims.iter().peekable();
+        for (unit, index) in (first..=last).zip(0..) {
+            let state = units
+                .as_ref()
+                .map(|states| states.get(index).unwrap_or(&UnitState::Missing));
+            let claim = claimed.next_if(|claim| claim.unit == unit);
+            count_units.unit(unit, claim, state, &orders);
+        }
         differing = differing
             .zip(units)
             .map(|(sum, units)| sum + differences(first, &units, &claims));
         first = last + 1;
     }
-    Ok((counted, differing))
+    Ok(Compared {
+        store: counted,
+        differing,
+        count: count_units,
+    })
+}
+
+/// The orders behind claims and units, as far as they exist.
+async fn orders(
+    app: &AppState,
+    claims: &[Claim],
+    units: &[UnitState],
+) -> Result<HashMap<OrderId, Order>, Error> {
+    let holders = claims.iter().filter_map(balance::order_of);
+    let ids: HashSet<OrderId> = holders
+        .chain(units.iter().filter_map(balance::held_by))
+        .collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<OrderId> = ids.into_iter().collect();
+    let orders = app.store.orders(&ids).await?;
+    Ok(orders.into_iter().map(|order| (order.id, order)).collect())
 }
 
 /// How many units from `first` on are free by Redis and not by the claims, or the other way round.

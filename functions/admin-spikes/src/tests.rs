@@ -226,6 +226,10 @@ async fn statistics_compare_both_sides() {
         "spike_id": rig.sale.spike.id, "stock": 10, "top": 10, "retired": 0,
         "redis": { "free": 8, "buyers": 1, "pending": 0, "next": 2, "epoch": 1 },
         "store": { "free": 8, "held": 2, "retired": 0 }, "free_differs": 0,
+        "balance": {
+            "free": 8, "queued": 0, "placed": 2, "paid": 0, "settling": 0, "retired": 0, "balances": true,
+            "on_the_way": [],
+        },
     });
     assert_eq!(settled.ok(), &expected);
     assert_eq!(order.units.len(), 2);
@@ -241,6 +245,91 @@ async fn statistics_compare_both_sides() {
     );
 }
 
+/// The balance, the list taken apart, and whether it balances.
+async fn balance(rig: &Rig) -> (Value, Vec<Value>, bool) {
+    let mut stats = rig.get(&format!("{}/stats", rig.path())).await.ok().clone();
+    let mut balance = stats["balance"].take();
+    let list = balance.as_object_mut().unwrap().remove("on_the_way");
+    let balances = balance.as_object_mut().unwrap().remove("balances");
+    let list = list.unwrap().as_array().unwrap().clone();
+    (balance, list, balances == Some(json!(true)))
+}
+
+#[tokio::test]
+async fn every_unit_is_somewhere_at_each_step_of_its_way() {
+    let rig = rig().await;
+    let placed = rig.sale.reserve(sale::testing::user(), 2).await;
+    let (at, on_the_way, balances) = balance(&rig).await;
+    let expected =
+        json!({ "free": 8, "queued": 2, "placed": 0, "paid": 0, "settling": 0, "retired": 0 });
+    assert_eq!((at, balances), (expected, true));
+    let listed = |state: &str| {
+        let one = |unit: &u32| (json!(unit), json!(state), json!(placed.order_id));
+        placed.units.as_slice().iter().map(one).collect::<Vec<_>>()
+    };
+    let shown = |list: &[Value]| {
+        let one = |it: &Value| {
+            (
+                it["unit"].clone(),
+                it["state"].clone(),
+                it["order_id"].clone(),
+            )
+        };
+        list.iter().map(one).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&on_the_way), listed("queued"));
+    assert!(
+        on_the_way
+            .iter()
+            .all(|it| it["age_secs"].as_u64().unwrap() < 600)
+    );
+    let order = rig.sale.place(&placed).await;
+    let (at, on_the_way, balances) = balance(&rig).await;
+    assert_eq!(
+        (&at["queued"], &at["placed"], balances),
+        (&json!(0), &json!(2), true)
+    );
+    assert_eq!(
+        on_the_way,
+        [Value::Null; 0],
+        "written, though Redis was not told yet"
+    );
+    // Cancelled, and the process died before Redis was told.
+    let now = rig.sale.stock.now();
+    let cancel = domain::order::Transition::Cancel;
+    rig.sale.store.end(order.id, cancel, now).await.unwrap();
+    let (at, on_the_way, balances) = balance(&rig).await;
+    let expected =
+        json!({ "free": 8, "queued": 0, "placed": 0, "paid": 0, "settling": 2, "retired": 0 });
+    assert_eq!((at, balances), (expected, true));
+    assert_eq!(shown(&on_the_way), listed("settling"));
+    let ended = rig.sale.store.order(order.id).await.unwrap().unwrap();
+    sale::finish_release(&*rig.sale.store, &rig.sale.stock, &ended)
+        .await
+        .unwrap();
+    assert_eq!(balance(&rig).await.0["free"], 10);
+}
+
+#[tokio::test]
+async fn a_unit_that_both_sides_sell_does_not_balance() {
+    let rig = rig().await;
+    let placed = rig.sale.reserve(sale::testing::user(), 1).await;
+    let order = rig.sale.place(&placed).await;
+    let give_back = stock::Release {
+        spike_id: placed.spike_id,
+        order_id: order.id,
+        user_id: order.user_id,
+        units: &placed.units,
+        keep: &domain::Units::none(),
+    };
+    assert_eq!(rig.sale.stock.release(&give_back).await.unwrap(), 1);
+    let (at, _, balances) = balance(&rig).await;
+    assert_eq!(
+        (&at["free"], &at["placed"], balances),
+        (&json!(10), &json!(1), false)
+    );
+}
+
 #[tokio::test]
 async fn statistics_of_a_sale_that_is_not_in_redis_show_the_store() {
     let sale = Sale::of(3).await;
@@ -253,6 +342,11 @@ async fn statistics_of_a_sale_that_is_not_in_redis_show_the_store() {
         (&Value::Null, &Value::Null)
     );
     assert_eq!(stats.body["store"]["free"], 3);
+    let balance = &stats.body["balance"];
+    assert_eq!(
+        (&balance["free"], &balance["balances"]),
+        (&json!(3), &json!(true))
+    );
 }
 
 #[test]
