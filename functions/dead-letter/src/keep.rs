@@ -15,6 +15,7 @@ use events::envelope;
 use runtime::extract::Bytes;
 use serde_json::Value;
 use store::{DeadLetter, Store};
+use tracing::field;
 
 use crate::Error;
 
@@ -51,12 +52,27 @@ pub(crate) async fn keep(
         ..letter(&headers, &body)
     };
     keeper.store.add_dead_letter(&letter).await?;
+    report(&letter, &headers, &body);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Counts the letter and says whose it is, as far as it can be read.
+fn report(letter: &DeadLetter, headers: &HeaderMap, body: &[u8]) {
+    let event = envelope::read(headers, body).ok();
+    let content = if event.is_some() {
+        "order"
+    } else {
+        "unreadable"
+    };
+    observe::DEAD_LETTERS.add(1, [&content]);
     tracing::error!(
         dead_letter.id = letter.id,
         reason = letter.reason,
+        order.id = event.as_ref().map(|event| field::display(event.order_id)),
+        spike.id = event.as_ref().map(|event| field::display(event.spike_id)),
+        user.id = event.as_ref().map(|event| field::display(event.user_id)),
         "the queue gave up on an event"
     );
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The letter's id and text. The same letter gets the same id, so that a second delivery of it changes nothing.

@@ -16,10 +16,11 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::post,
 };
-use runtime::extract::Bytes;
+use runtime::{extract::Bytes, telemetry};
 use sale::Catalog;
 use stock::Stock;
 use store::Store;
+use tracing::Instrument as _;
 
 use batch::Batch;
 pub use error::Error;
@@ -61,8 +62,12 @@ async fn order_placed(
     headers: HeaderMap,
     Bytes(body): Bytes,
 ) -> Result<StatusCode, Error> {
-    let event = events::envelope::read(&headers, &body)?;
-    let written = write::write(&app, event).await?;
+    let event = events::envelope::receive(&headers, &body)?;
+    let reserved_at = event.placed.order_id.minted_at();
+    observe::QUEUE_LAG.record(app.stock.now().since(reserved_at).as_secs_f64(), []);
+    let span = telemetry::event("order.write", event.traceparent.as_deref());
+    let written = write::write(&app, event.placed).instrument(span).await?;
+    observe::WRITTEN.add(1, [&written.as_str()]);
     tracing::debug!(outcome = ?written, "event done");
     Ok(StatusCode::NO_CONTENT)
 }

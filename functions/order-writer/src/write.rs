@@ -23,6 +23,17 @@ pub(crate) enum Written {
     Rejected(RejectReason),
 }
 
+impl Written {
+    /// As it is counted.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Placed => "placed",
+            Self::Before => "before",
+            Self::Rejected(_) => "rejected",
+        }
+    }
+}
+
 /// Writes the order of `event`, with other units where its own are another's.
 pub(crate) async fn write(app: &AppState, mut event: OrderPlaced) -> Result<Written, Error> {
     let spike = match app.catalog.spike(event.spike_id).await? {
@@ -144,7 +155,11 @@ async fn reject(
     let order = Order::rejected(event, reason, spike.settings.price, app.stock.now());
     match app.store.reject(&order).await? {
         Rejection::Written => {
-            tracing::warn!(order.id = %order.id, spike.id = %order.spike_id, reason = reason.as_str(), "order rejected");
+            observe::REJECTED.add(1, [&reason.as_str(), &order.spike_id]);
+            tracing::warn!(
+                order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, reason = reason.as_str(),
+                "order rejected"
+            );
             if let Err(error) = sale::finish_release(app.store.as_ref(), &app.stock, &order).await {
                 tracing::warn!(order.id = %order.id, %error, "release left to the sweeper");
             }
@@ -179,6 +194,7 @@ async fn learn_taken(app: &AppState, event: &OrderPlaced, taken: &[Claim]) -> Re
                 None => continue,
             },
         };
+        observe::CONFLICTS.add(1, [&event.spike_id]);
         tracing::warn!(
             spike.id = %event.spike_id, unit = claim.unit, order.id = %event.order_id, holder = ?claim.holder,
             "unit conflict: Redis handed out a unit that is another's"
@@ -231,9 +247,10 @@ async fn report_rejection_on_offer(app: &AppState, event: &OrderPlaced, taken: &
     if let Ok(Some(sale)) = app.stock.sale(event.spike_id).await
         && sale.left >= taken.quantity()
     {
+        observe::REJECTED_ON_OFFER.add(1, [&event.spike_id]);
         tracing::error!(
-            order.id = %event.order_id, spike.id = %event.spike_id, left = sale.left, needed = taken.quantity(),
-            counter.rejected_while_on_offer = 1, "order rejected while units are on offer"
+            order.id = %event.order_id, spike.id = %event.spike_id, user.id = %event.user_id, left = sale.left,
+            needed = taken.quantity(), "order rejected while units are on offer"
         );
     }
 }

@@ -23,7 +23,7 @@ use domain::{Clock, SpikeId, Timestamp, UserId};
 use runtime::Problem;
 use stock::Stock;
 
-use crate::Random;
+use crate::{Random, step};
 
 /// A flag with all the buyers that it can carry takes some 64 kB.
 const MOST_FLAGS: u64 = 200;
@@ -47,6 +47,8 @@ struct Flag {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    /// The problem's.
+    code: &'static str,
 }
 
 impl Flags {
@@ -69,7 +71,10 @@ impl Flags {
     pub(crate) fn refusal(&self, request: &Request) -> Option<Response> {
         let spike_id = spike_id(request.uri().path())?;
         let flag = self.raised.get(&spike_id)?;
-        (!flag.lets_pass(request.headers())).then(|| flag.answer())
+        (!flag.lets_pass(request.headers())).then(|| {
+            observe::PURCHASES.add(1, [&step::FLAGS, &flag.code]);
+            flag.answer()
+        })
     }
 
     /// Raises a flag that answers with `problem`, because Redis said so when it was asked at `asked_at`.
@@ -90,6 +95,7 @@ impl Flags {
             return;
         };
         let buyers = buyers.unwrap_or_default().into_iter().collect();
+        let code = problem.code().code();
         let (parts, body) = problem.into_response().into_parts();
         let Ok(body) = axum::body::to_bytes(body, MOST_ANSWER_BYTES).await else {
             return;
@@ -99,6 +105,7 @@ impl Flags {
             status: parts.status,
             headers: parts.headers,
             body,
+            code,
         };
         self.raised
             .insert_until(spike_id, Arc::new(flag), asked_at + self.lifetime());

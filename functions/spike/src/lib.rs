@@ -20,6 +20,7 @@ mod place;
 mod publish;
 mod reserve;
 mod sales;
+mod step;
 
 use std::sync::Arc;
 

@@ -17,6 +17,7 @@ use crate::{
     AppState, Error, Instance, order_location,
     publish::publish,
     reserve::{Wish, reserve},
+    step,
 };
 
 /// A quantity that no sale allows.
@@ -89,9 +90,13 @@ pub(crate) async fn place_order(
         Ok(Path(path)) => path,
         Err(rejection) => return rejection.into_response(),
     };
-    match Box::pin(purchase(&app, spike_id, &token, parts, body)).await {
-        Ok(accepted) => accepted,
-        Err(error) => refuse(&error, spike_id),
+    let mut step = step::LIMITS;
+    match Box::pin(purchase(&app, spike_id, &token, (parts, body), &mut step)).await {
+        Ok(accepted) => {
+            observe::PURCHASES.add(1, [&step, &"accepted"]);
+            accepted
+        }
+        Err(error) => refuse(&error, spike_id, step),
     }
 }
 
@@ -99,25 +104,30 @@ async fn purchase(
     app: &Instance,
     spike_id: SpikeId,
     token: &str,
-    parts: Parts,
-    body: Body,
+    (parts, body): (Parts, Body),
+    step: &mut &'static str,
 ) -> Result<Response, Error> {
     let units = app.sales.units(spike_id, &app.limits).await?;
     if !app.limits.admits_to(spike_id, units) {
         return Err(Error::Busy);
     }
+    *step = step::ACCESS_TOKEN;
     let access_token = auth::bearer(&parts.headers).ok_or(Error::Unauthorized)?;
     let user_id = app.verifier.verify(access_token)?.user_id;
+    *step = step::USER_LIMIT;
     if !app.limits.admits_user(user_id) {
         return Err(Error::SlowDown);
     }
+    *step = step::PATH_TOKEN;
     if !app
         .path_tokens
         .verify(spike_id, user_id, app.stock.now(), token)
     {
         return Err(Error::BadToken);
     }
+    *step = step::BODY;
     let quantity = quantity(parts, body).await?;
+    *step = step::RESERVE;
     let reservation = reserve(
         app,
         Wish {
@@ -128,6 +138,7 @@ async fn purchase(
     )
     .await?;
     if reservation.pending {
+        *step = step::PUBLISH;
         failpoint::pass("spike.reserved");
         if !publish(&*app.sink, &reservation.placed).await {
             return Err(Error::Unconfirmed);
@@ -161,8 +172,9 @@ async fn quantity(parts: Parts, body: Body) -> Result<u32, Error> {
     })
 }
 
-fn refuse(error: &Error, spike_id: SpikeId) -> Response {
+fn refuse(error: &Error, spike_id: SpikeId, step: &'static str) -> Response {
     let problem = error.problem(spike_id);
+    observe::PURCHASES.add(1, [&step, &problem.code().code()]);
     problem::log(error, &problem);
     problem.into_response()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::OrderPlaced;
-use events::EventSink;
+use events::{EventSink, SendError};
 
 /// How long a buyer waits for the broker's acknowledgement, whatever the adapter does.
 ///
@@ -17,12 +17,19 @@ const DEADLINE: Duration = Duration::from_millis(1_100);
 pub(crate) async fn publish(sink: &dyn EventSink, placed: &OrderPlaced) -> bool {
     let sent = tokio::time::timeout(DEADLINE, sink.send(std::slice::from_ref(placed))).await;
     match sent.map(|answers| answers.into_iter().next()) {
-        Ok(Some(Ok(()))) => true,
+        Ok(Some(Ok(()))) => {
+            observe::PUBLISHED.add(1, [&"buyer", &"acked"]);
+            true
+        }
         Ok(Some(Err(error))) => {
+            let refused = matches!(error, SendError::Refused(_));
+            let outcome = if refused { "refused" } else { "unconfirmed" };
+            observe::PUBLISHED.add(1, [&"buyer", &outcome]);
             tracing::warn!(order.id = %placed.order_id, %error, "not published");
             false
         }
         Ok(None) | Err(_) => {
+            observe::PUBLISHED.add(1, [&"buyer", &"unconfirmed"]);
             tracing::warn!(order.id = %placed.order_id, "no answer from the broker");
             false
         }

@@ -195,6 +195,7 @@ async fn apply(
         }
     };
     if repaired {
+        observe::REPAIRED.add(1, [&finding.as_str(), &spike_id]);
         tracing::warn!(spike.id = %spike_id, unit, ?finding, "difference repaired");
     }
     Ok(repaired)
@@ -227,7 +228,10 @@ async fn put_back(
         };
         if app.stock.put_pending(&event).await? {
             summary.repaired += 1;
-            tracing::warn!(spike.id = %spike_id, order.id = %order_id, "a reservation is pending again");
+            observe::REPAIRED.add(1, [&"not-pending", &spike_id]);
+            tracing::warn!(
+                spike.id = %spike_id, order.id = %order_id, user.id = %user_id, "a reservation is pending again"
+            );
         }
     }
     Ok(())
@@ -265,7 +269,10 @@ async fn forget_ended_buyers(
                 };
                 app.stock.release(&release).await?;
                 summary.repaired += 1;
-                tracing::warn!(spike.id = %spike_id, order.id = %order_id, "ended order forgotten in Redis");
+                observe::REPAIRED.add(1, [&"ended-buyer", &spike_id]);
+                tracing::warn!(
+                    spike.id = %spike_id, order.id = %order_id, user.id = %user_id, "ended order forgotten in Redis"
+                );
             }
         }
         if page.next.is_none() {
@@ -279,6 +286,7 @@ async fn forget_ended_buyers(
 fn count_incidents(spike_id: SpikeId, differing: &Units, before: &Units, summary: &mut Summary) {
     for unit in differing.iter().filter(|unit| before.contains(*unit)) {
         summary.incidents += 1;
+        observe::INCIDENTS.add(1, [&"difference-again"]);
         tracing::error!(spike.id = %spike_id, unit, "incident: a repaired difference is there again");
     }
 }
@@ -298,6 +306,7 @@ async fn orders(app: &AppState, ids: impl Iterator<Item = OrderId>) -> Result<Kn
                 match app.store.order(id).await {
                     Ok(order) => known.orders.extend(order),
                     Err(error @ store::Error::Corrupt(_)) => {
+                        observe::INCIDENTS.add(1, [&"unreadable-order"]);
                         tracing::error!(order.id = %id, %error, "unreadable, and left alone");
                         known.unreadable.insert(id);
                     }

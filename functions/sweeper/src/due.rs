@@ -27,6 +27,7 @@ pub(crate) async fn settle(app: &AppState, summary: &mut Summary) -> Result<(), 
             Ok(one) => *summary += one,
             Err(sale::Error::Store(error)) if matches!(*error, store::Error::Corrupt(_)) => {
                 summary.incidents += 1;
+                observe::INCIDENTS.add(1, [&"unsettled"]);
                 tracing::error!(
                     order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, %error,
                     "incident: an order that is due cannot be settled"

@@ -27,6 +27,8 @@ use serde::Serialize;
 use stock::Stock;
 use store::Store;
 
+use spike::Levels;
+
 pub use error::Error;
 
 /// How many spikes are swept at once.
@@ -174,14 +176,28 @@ pub async fn run(app: &AppState) -> Result<Summary, Error> {
 
 async fn sweep_all(app: &AppState, spikes: Vec<Spike>, unpublished: &HashSet<SpikeId>) -> Summary {
     let mut summary = Summary::default();
+    let mut levels = Vec::new();
     let mut sweeps = stream::iter(spikes)
         .map(|listed| async move { (listed.id, spike::sweep(app, &listed).await) })
         .buffer_unordered(SPIKES_AT_ONCE);
-    while let Some((id, mut swept)) = sweeps.next().await {
+    while let Some((id, (mut swept, seen))) = sweeps.next().await {
         swept.failed |= u32::from(unpublished.contains(&id));
         summary += swept;
+        levels.extend(seen.map(|seen| (id, seen)));
     }
+    show(&levels);
     summary
+}
+
+/// Shows whoever watches what the sales in Redis look like.
+fn show(levels: &[(SpikeId, Levels)]) {
+    let each = |value: fn(&Levels) -> f64| {
+        let levels = levels.iter();
+        levels.map(move |(id, seen)| (id.to_string(), value(seen)))
+    };
+    observe::FREE.replace(each(|seen| seen.free.into()));
+    observe::PENDING.replace(each(|seen| seen.pending.into()));
+    observe::PENDING_AGE.replace(each(|seen| seen.oldest_pending.as_secs_f64()));
 }
 
 #[cfg(test)]

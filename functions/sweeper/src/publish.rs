@@ -65,8 +65,9 @@ async fn publish_due(
     for _ in 0..ROUNDS {
         let due = app.stock.take_due(spike_id, AT_ONCE).await?;
         for late in due.iter().filter(|due| due.age > ALARM_AFTER) {
+            observe::INCIDENTS.add(1, [&"pending-for-an-hour"]);
             tracing::error!(
-                order.id = %late.event.order_id, spike.id = %spike_id, age_secs = late.age.as_secs(),
+                order.id = %late.event.order_id, spike.id = %spike_id, user.id = %late.event.user_id, age_secs = late.age.as_secs(),
                 "a reservation is still not an order"
             );
         }
@@ -82,6 +83,16 @@ async fn publish_due(
             .filter(|answer| matches!(answer, Err(SendError::Unconfirmed(_))))
             .count();
         let sent = answers.iter().filter(|answer| answer.is_ok()).count();
+        let refused = answers.len() - sent - unconfirmed;
+        for (outcome, count) in [
+            ("acked", sent),
+            ("refused", refused),
+            ("unconfirmed", unconfirmed),
+        ] {
+            if count > 0 {
+                observe::PUBLISHED.add(count as u64, [&"sweeper", &outcome]);
+            }
+        }
         *published += u32::try_from(sent).unwrap_or(u32::MAX);
         if let Some(Err(error)) = answers.iter().find(|answer| answer.is_err()) {
             let unsent = events.len() - sent;

@@ -24,6 +24,8 @@ const SHELVE_AFTER: Duration = Duration::from_hours(24);
 pub(crate) struct Sweep {
     /// What was done.
     pub(crate) summary: Summary,
+    /// What the sale in Redis looked like.
+    pub(crate) levels: Option<Levels>,
     /// When the audit began whose lease is held.
     pub(crate) lease: Option<Timestamp>,
     /// The first step that failed. The steps are apart: a Redis that is full takes no configuration, but it can still be
@@ -39,8 +41,15 @@ impl Sweep {
     }
 }
 
-/// Sweeps the spike and says what was done; a failure is logged and counted.
-pub(crate) async fn sweep(app: &AppState, listed: &Spike) -> Summary {
+/// What the sale in Redis looked like when it was swept, for whoever watches.
+pub(crate) struct Levels {
+    pub(crate) free: u32,
+    pub(crate) pending: u32,
+    pub(crate) oldest_pending: Duration,
+}
+
+/// Sweeps the spike and says what was done and seen; a failure is logged and counted.
+pub(crate) async fn sweep(app: &AppState, listed: &Spike) -> (Summary, Option<Levels>) {
     let mut sweep = Sweep::default();
     sweep.summary.spikes = 1;
     let in_time = tokio::time::timeout(DEADLINE, steps(app, listed, &mut sweep)).await;
@@ -53,14 +62,16 @@ pub(crate) async fn sweep(app: &AppState, listed: &Spike) -> Summary {
         (Ok(()), None) => {}
         (Ok(()), Some(error)) => {
             sweep.summary.failed = 1;
+            observe::SWEEPS_FAILED.add(1, []);
             tracing::warn!(spike.id = %listed.id, %error, "sweep left to the next run");
         }
         (Err(_), _) => {
             sweep.summary.failed = 1;
+            observe::SWEEPS_FAILED.add(1, []);
             tracing::warn!(spike.id = %listed.id, "sweep ran out of time");
         }
     }
-    sweep.summary
+    (sweep.summary, sweep.levels)
 }
 
 async fn steps(app: &AppState, listed: &Spike, sweep: &mut Sweep) {
@@ -80,6 +91,8 @@ async fn steps(app: &AppState, listed: &Spike, sweep: &mut Sweep) {
         }
         Err(error) => return sweep.note(Err(error)),
     };
+    let levels = levels(app, &sale, &spike).await;
+    sweep.levels = levels;
     let configured = configure(app, &spike, &sale, sweep).await;
     sweep.note(configured);
     let raised = raise(app, &spike, &sale).await;
@@ -88,6 +101,22 @@ async fn steps(app: &AppState, listed: &Spike, sweep: &mut Sweep) {
     sweep.note(lowered);
     let audited = audit_or_shelve(app, &spike, &sale, sweep).await;
     sweep.note(audited);
+}
+
+/// Nothing while nobody watches, and where Redis does not say.
+async fn levels(app: &AppState, sale: &Sale, spike: &Spike) -> Option<Levels> {
+    if !observe::PENDING_AGE.is_on() {
+        return None;
+    }
+    let oldest = match sale.pending {
+        0 => None,
+        _ => app.stock.oldest_pending(spike.id).await.ok()?,
+    };
+    Some(Levels {
+        free: sale.left,
+        pending: sale.pending,
+        oldest_pending: oldest.map_or(Duration::ZERO, |at| app.stock.now().since(at)),
+    })
 }
 
 /// Closes a spike that has ended, unless an admin has changed it since it was read: the next run looks again then.

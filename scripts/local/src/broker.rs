@@ -73,13 +73,13 @@ pub struct Message {
 }
 
 impl Message {
-    /// The event in structured form.
+    /// The event in structured form, as a part of the trace at hand.
     #[must_use]
     pub fn of(event: &OrderPlaced) -> Self {
         let content_type = HeaderValue::from_static(envelope::CONTENT_TYPE);
         Self {
             headers: HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]),
-            body: envelope::write(event).into(),
+            body: envelope::write_within(event, observe::traceparent().as_deref()).into(),
         }
     }
 

@@ -86,6 +86,7 @@ async fn main() -> ExitCode {
         insisted = second_signal() => insisted.map(|never| match never {}),
         done = run(cli.command.unwrap_or(Command::Up(cli.up))) => done,
     };
+    runtime::telemetry::stop().await;
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

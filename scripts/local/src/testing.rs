@@ -53,7 +53,17 @@ pub struct Process {
 impl Process {
     /// Starts the binary `local` on a data directory, and waits until it is ready.
     pub async fn start(binary: &Path, data: &Path) -> anyhow::Result<Self> {
+        Self::start_with(binary, data, &[]).await
+    }
+
+    /// As [`Process::start`], with these variables in its environment.
+    pub async fn start_with(
+        binary: &Path,
+        data: &Path,
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let mut command = Command::new(binary);
+        command.envs(variables.iter().copied());
         command
             .args(["--port", "0", "--no-demo", "--data"])
             .arg(data);

@@ -12,15 +12,16 @@ const SHARED: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("cache", &["domain"]),
     ("failpoint", &[]),
+    ("observe", &[]),
     ("access", &["cache", "domain"]),
-    ("events", &["cache", "domain"]),
-    ("stock", &["cache", "domain"]),
-    ("store", &["cache", "domain"]),
+    ("events", &["cache", "domain", "observe"]),
+    ("stock", &["cache", "domain", "observe"]),
+    ("store", &["cache", "domain", "observe"]),
     (
         "sale",
         &["access", "cache", "domain", "failpoint", "stock", "store"],
     ),
-    ("runtime", &["cache", "domain"]),
+    ("runtime", &["cache", "domain", "observe"]),
     ("auth", &["cache", "domain", "runtime"]),
 ];
 

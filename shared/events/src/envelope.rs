@@ -11,12 +11,16 @@
 //! }
 //! ```
 //! The bytes follow from the event alone (`time` is when its order id was minted), so that each repetition of an
-//! event is the same to the byte. Extension attributes are allowed, since brokers add their own; anything else that
+//! event is the same to the byte. Only what is sent while traces are on says besides in which trace that was, as the
+//! attribute `traceparent`
+//! (<https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/distributed-tracing.md>).
+//! Extension attributes are allowed, since brokers add their own; anything else that
 //! is not as above is an error, and nothing is guessed.
 
 use chrono::DateTime;
 use cloudevents::{
-    AttributesReader, Data, Event, EventBuilder, EventBuilderV10, event::SpecVersion,
+    AttributesReader, Data, Event, EventBuilder, EventBuilderV10,
+    event::{ExtensionValue, SpecVersion},
 };
 use domain::{
     OrderId, OrderPlaced, SpikeId, Units, UserId,
@@ -32,6 +36,7 @@ pub const CONTENT_TYPE: &str = "application/cloudevents+json; charset=utf-8";
 /// The longest body that is read: 64 KiB.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
+const TRACEPARENT: &str = "traceparent";
 const STRUCTURED: &str = "application/cloudevents+json";
 const JSON: &str = "application/json";
 
@@ -69,11 +74,17 @@ struct Placed {
 }
 
 /// The event as structured JSON, to be sent with [`CONTENT_TYPE`].
+#[must_use]
+pub fn write(placed: &OrderPlaced) -> Vec<u8> {
+    write_within(placed, None)
+}
+
+/// As [`write`], as a part of the trace that `traceparent` names.
 ///
 /// # Panics
 /// Never: every attribute that an event must have is set, and all values are texts and numbers.
 #[must_use]
-pub fn write(placed: &OrderPlaced) -> Vec<u8> {
+pub fn write_within(placed: &OrderPlaced, traceparent: Option<&str>) -> Vec<u8> {
     let id = placed.order_id.to_string();
     let data = serde_json::json!({
         "order_id": placed.order_id,
@@ -92,6 +103,9 @@ pub fn write(placed: &OrderPlaced) -> Vec<u8> {
     if let Some(time) = DateTime::from_timestamp_millis(minted_at) {
         event = event.time(time);
     }
+    if let Some(traceparent) = traceparent {
+        event = event.extension(TRACEPARENT, traceparent);
+    }
     #[expect(
         clippy::expect_used,
         reason = "id, type and source are set, and all values are texts and numbers"
@@ -100,17 +114,31 @@ pub fn write(placed: &OrderPlaced) -> Vec<u8> {
     bytes
 }
 
+/// An event that was read, and what its envelope says besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The event.
+    pub placed: OrderPlaced,
+    /// The trace in which it was sent, as its sender wrote it: to be parsed by who continues it.
+    pub traceparent: Option<String>,
+}
+
 /// Reads an event as it came over HTTP, structured or binary.
 pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<OrderPlaced, EnvelopeError> {
+    receive(headers, body).map(|received| received.placed)
+}
+
+/// As [`read`], with the trace of the event.
+pub fn receive(headers: &HeaderMap, body: &[u8]) -> Result<Received, EnvelopeError> {
     if body.len() > BODY_BYTES_MAX {
         return Err(EnvelopeError::TooLong);
     }
     let content_type = header_text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(STRUCTURED) {
-        read_structured(body)
+        received(&serde_json::from_slice(body).map_err(malformed)?)
     } else if essence.eq_ignore_ascii_case(JSON) && headers.contains_key("ce-specversion") {
-        placed(&binary(headers, body)?)
+        received(&binary(headers, body)?)
     } else {
         Err(EnvelopeError::Mode)
     }
@@ -143,7 +171,22 @@ fn binary(headers: &HeaderMap, body: &[u8]) -> Result<Event, EnvelopeError> {
     if let Some(subject) = header_text(headers, "ce-subject") {
         event = event.subject(subject);
     }
+    if let Some(traceparent) = header_text(headers, "ce-traceparent") {
+        event = event.extension(TRACEPARENT, traceparent);
+    }
     event.build().map_err(malformed)
+}
+
+fn received(event: &Event) -> Result<Received, EnvelopeError> {
+    let placed = placed(event)?;
+    let traceparent = match event.extension(TRACEPARENT) {
+        Some(ExtensionValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    Ok(Received {
+        placed,
+        traceparent,
+    })
 }
 
 fn placed(event: &Event) -> Result<OrderPlaced, EnvelopeError> {

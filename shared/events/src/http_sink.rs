@@ -78,9 +78,16 @@ impl HttpSink {
     }
 
     async fn post(&self, event: &OrderPlaced) -> Result<(), SendError> {
-        let request = Request::post(self.target.clone())
-            .header(header::CONTENT_TYPE, envelope::CONTENT_TYPE)
-            .body(Full::new(Bytes::from(envelope::write(event))))
+        let trace = observe::traceparent();
+        let body = envelope::write_within(event, trace.as_deref());
+        let mut request =
+            Request::post(self.target.clone()).header(header::CONTENT_TYPE, envelope::CONTENT_TYPE);
+        if let Some(trace) = trace {
+            // Brokers that trace continue this one.
+            request = request.header("traceparent", trace);
+        }
+        let request = request
+            .body(Full::new(Bytes::from(body)))
             .map_err(|error| SendError::Unconfirmed(Box::new(error)))?;
         let answer = tokio::time::timeout(DEADLINE, self.client.request(request))
             .await

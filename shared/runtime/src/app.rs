@@ -20,10 +20,12 @@ use axum::{
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use tower::Service;
+use tracing::Instrument as _;
 
 use crate::{
     limit::{self, Limits},
     problem::{Code, Problem},
+    telemetry::{self, trace},
 };
 
 /// A router with the edge around it.
@@ -59,6 +61,22 @@ pub fn app_with(router: Router, limits: Limits) -> App {
 impl App {
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Response {
+        if telemetry::traces() {
+            return Box::pin(self.traced(request)).await;
+        }
+        self.untraced(request).await
+    }
+
+    /// As [`App::answer`], in a span that is part of the caller's trace.
+    pub(crate) async fn traced(&self, request: Request) -> Response {
+        let span = trace::request(&request);
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let response = self.untraced(request).instrument(span.clone()).await;
+        trace::answered(&span, &method, &path, response.status());
+        response
+    }
+
+    async fn untraced(&self, request: Request) -> Response {
         let version = request.version();
         let answer = self
             .router

@@ -12,7 +12,7 @@ pub mod openapi;
 pub mod problem;
 pub mod server;
 pub mod telemetry;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tunables;
 

@@ -39,6 +39,7 @@ use crate::{
     app::{self, App},
     env,
     limit::Limits,
+    telemetry,
 };
 
 /// After accept failed, for want of file descriptors or memory as a rule.
@@ -56,8 +57,9 @@ pub async fn serve(router: Router) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     let listener = listen((Ipv4Addr::UNSPECIFIED, port).into());
     let listener = listener.with_context(|| format!("cannot listen on PORT {port}"))?;
-    serve_on(listener, app::app(router), Limits::default(), stop).await?;
-    Ok(())
+    let served = serve_on(listener, app::app(router), Limits::default(), stop).await;
+    telemetry::stop().await;
+    Ok(served?)
 }
 
 /// Listens for as many connections at once as a sale brings.

@@ -1,23 +1,119 @@
-//! Logs: one JSON object a line on standard error.
+//! Logs, and the traces and metrics beside them.
+//!
+//! Logs are one JSON object a line on standard error, always. Traces and metrics leave by OTLP if
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` is set (an `http://` address); then log lines of a request or an event name its trace,
+//! too. Else nothing of that is there: a request costs one more load of an atomic. `docs/operations.md` has the details.
 
-use tracing_subscriber::EnvFilter;
+mod client;
+mod export;
+mod spans;
+pub(crate) mod trace;
 
-/// Starts logging for this process, filtered by `RUST_LOG` (`info` if it is not set).
+use std::{sync::OnceLock, thread, time::Duration};
+
+use opentelemetry::trace::TracerProvider as _;
+use tokio::{runtime::Handle, sync::oneshot};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt as _, registry::LookupSpan,
+    util::SubscriberInitExt as _,
+};
+
+use crate::env;
+use export::Pipeline;
+
+pub use trace::event;
+
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// How long the end of a process may wait for the endpoint.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// What exports; nothing unless the endpoint is set.
+static PIPELINE: OnceLock<Pipeline> = OnceLock::new();
+
+/// Starts logging for this process, filtered by `RUST_LOG` (`info` if it is not set), and exporting if an endpoint is set.
+/// Called on the process' runtime.
 ///
-/// A panic becomes such a line, too. A second call changes nothing, so tests may call it as they like.
+/// A panic becomes a log line, too. An endpoint that cannot be one is logged, and nothing is exported: no sale stands
+/// still for that. A second call changes nothing, so tests may call it as they like.
 pub fn init(function: &'static str) {
+    let endpoint = env::optional(ENDPOINT);
+    let pipeline =
+        endpoint.map(|endpoint| Pipeline::start(function, &endpoint, &Handle::current()));
+    let (pipeline, refused) = match pipeline.transpose() {
+        Ok(pipeline) => (pipeline, None),
+        Err(refused) => (None, Some(refused)),
+    };
+    if log(pipeline.as_ref()) {
+        std::panic::set_hook(Box::new(log_panic));
+        tracing::info!(
+            service.name = function,
+            otlp = pipeline.is_some(),
+            "starting"
+        );
+    }
+    if let Some(refused) = refused {
+        tracing::error!("{ENDPOINT} is {refused:#}; traces and metrics are not exported");
+    }
+    if let Some(pipeline) = pipeline {
+        let _ = PIPELINE.set(pipeline);
+    }
+}
+
+/// Exports what waits, and ends exporting. Called once, at the end of the process; takes at most five seconds.
+pub async fn stop() {
+    if PIPELINE.get().is_none() {
+        return;
+    }
+    let (done, stopped) = oneshot::channel();
+    // A thread that the end of the process does not wait for.
+    thread::spawn(move || {
+        if let Some(pipeline) = PIPELINE.get() {
+            pipeline.stop();
+        }
+        let _ = done.send(());
+    });
+    let _ = tokio::time::timeout(STOP_WITHIN, stopped).await;
+}
+
+/// Whether there are traces.
+pub(crate) fn traces() -> bool {
+    PIPELINE.get().is_some()
+}
+
+/// Starts logging; whether this was the first call.
+fn log(pipeline: Option<&Pipeline>) -> bool {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let started = tracing_subscriber::fmt()
+    let Some(pipeline) = pipeline else {
+        let logs = tracing_subscriber::fmt().json().flatten_event(true);
+        let logs = logs.with_env_filter(filter).with_writer(std::io::stderr);
+        return logs.try_init().is_ok();
+    };
+    let logs = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
-        .with_env_filter(filter)
+        .with_span_list(false)
         .with_writer(std::io::stderr)
-        .try_init()
-        .is_ok();
-    if started {
-        std::panic::set_hook(Box::new(log_panic));
-        tracing::info!(service.name = function, "starting");
-    }
+        .with_filter(filter);
+    let both = tracing_subscriber::registry()
+        .with(logs)
+        .with(spans_to(pipeline));
+    both.try_init().is_ok()
+}
+
+/// Hands the spans that are for operators to the pipeline.
+fn spans_to<S>(pipeline: &Pipeline) -> impl Layer<S> + use<S>
+where
+    S: tracing::Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(pipeline.tracers.tracer("spike"))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_filter(filter_fn(|it| {
+            it.is_span() && it.target() == observe::SPANS
+        }))
 }
 
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
@@ -29,3 +125,6 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
         "panicked"
     );
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@
     reason = "tests call this; what is not as expected panics"
 )]
 
+pub mod collector;
+
 use axum::{
     body::Body,
     http::{HeaderMap, Request, StatusCode, header},

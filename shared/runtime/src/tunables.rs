@@ -147,6 +147,7 @@ impl<T: Clone + Debug + PartialEq + DeserializeOwned> Follower<T> {
             }
             Err(problem) => {
                 self.refused_total += 1;
+                observe::TUNABLES_REFUSED.add(1, []);
                 let (refused_total, old) = (self.refused_total, self.values.borrow());
                 tracing::warn!(
                     file.path = %path, refused_total, values = ?*old,

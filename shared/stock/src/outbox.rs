@@ -24,6 +24,9 @@ pub struct Due {
 /// How many differing units an audit leaves to the next one.
 const DIFFERED_AT_MOST: usize = 100;
 
+/// How many entries of the outbox are looked at from either end for the oldest.
+const LOOKED_AT: i32 = 500;
+
 /// The right to audit a spike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditLease {
@@ -112,6 +115,25 @@ impl Stock {
                 return Ok(ids);
             }
         }
+    }
+
+    /// When the oldest reservation of the outbox was made, by its id; none if the outbox is empty.
+    ///
+    /// Looks at the thousand that are due first and last. The oldest is among these: it is overdue, or each publish has
+    /// moved it on by its age.
+    pub async fn oldest_pending(&self, spike_id: SpikeId) -> Result<Option<Timestamp>, Error> {
+        let mut oldest: Option<Timestamp> = None;
+        for (first, last) in [(0, LOOKED_AT - 1), (-LOOKED_AT, -1)] {
+            let mut range = redis::cmd("ZRANGE");
+            range.arg(Key::Pending.of(spike_id)).arg(first).arg(last);
+            for member in answer::list(self.command(&range).await?)? {
+                if let Ok(event) = OrderPlaced::from_member(spike_id, &answer::text(member)?) {
+                    let made_at = event.order_id.minted_at();
+                    oldest = Some(oldest.map_or(made_at, |other| other.min(made_at)));
+                }
+            }
+        }
+        Ok(oldest)
     }
 
     /// Makes the caller the spike's one auditor for 35 s; `None` if there is another auditor or the sale is not loaded.

@@ -9,38 +9,40 @@ use crate::{connection::Connection, keys::Key};
 
 /// One Lua script.
 pub(crate) struct Script {
+    /// For measurements: the file's name.
+    name: &'static str,
     code: &'static str,
     sha: LazyLock<String>,
 }
 
 macro_rules! scripts {
-    ($($name:ident = $($file:literal)+;)+) => {$(
+    ($($name:ident = $called:literal: $($file:literal)+;)+) => {$(
         pub(crate) static $name: Script = {
             const CODE: &str = concat!($(include_str!($file)),+);
-            Script { code: CODE, sha: LazyLock::new(|| redis::Script::new(CODE).get_hash().to_owned()) }
+            Script { name: $called, code: CODE, sha: LazyLock::new(|| redis::Script::new(CODE).get_hash().to_owned()) }
         };
     )+};
 }
 
 scripts! {
-    RESERVE = "lua/reserve.lua";
-    RELEASE = "lua/release.lua";
-    ACK = "lua/ack.lua";
-    REASSIGN = "lua/take_off.lua" "lua/reassign.lua";
-    LEARN = "lua/take_off.lua" "lua/learn.lua";
-    OFFER = "lua/offer.lua";
-    RETIRE = "lua/retire.lua";
-    CONFIGURE = "lua/configure.lua";
-    LOAD = "lua/load.lua";
-    READ = "lua/read.lua";
-    UNITS = "lua/units.lua";
-    HOLD = "lua/hold.lua";
-    BUYERS = "lua/buyers.lua";
-    DUE = "lua/due.lua";
-    PUT_BACK = "lua/put_back.lua";
-    LEASE_AUDIT = "lua/lease_audit.lua";
-    AUDITED = "lua/audited.lua";
-    DROP = "lua/drop.lua";
+    RESERVE = "reserve": "lua/reserve.lua";
+    RELEASE = "release": "lua/release.lua";
+    ACK = "ack": "lua/ack.lua";
+    REASSIGN = "reassign": "lua/take_off.lua" "lua/reassign.lua";
+    LEARN = "learn": "lua/take_off.lua" "lua/learn.lua";
+    OFFER = "offer": "lua/offer.lua";
+    RETIRE = "retire": "lua/retire.lua";
+    CONFIGURE = "configure": "lua/configure.lua";
+    LOAD = "load": "lua/load.lua";
+    READ = "read": "lua/read.lua";
+    UNITS = "units": "lua/units.lua";
+    HOLD = "hold": "lua/hold.lua";
+    BUYERS = "buyers": "lua/buyers.lua";
+    DUE = "due": "lua/due.lua";
+    PUT_BACK = "put_back": "lua/put_back.lua";
+    LEASE_AUDIT = "lease_audit": "lua/lease_audit.lua";
+    AUDITED = "audited": "lua/audited.lua";
+    DROP = "drop": "lua/drop.lua";
 }
 
 /// One call of a script: keys in KEYS, values in ARGV.
@@ -57,6 +59,11 @@ impl Call {
             cmd.arg(key.of(spike_id));
         }
         Self { script, cmd }
+    }
+
+    /// The script's name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.script.name
     }
 
     pub(crate) fn arg(mut self, value: impl ToRedisArgs) -> Self {

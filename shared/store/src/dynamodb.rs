@@ -11,6 +11,7 @@ mod dead_letters;
 mod end;
 mod item;
 mod listing;
+mod measure;
 mod orders;
 mod place;
 mod request;
@@ -67,6 +68,7 @@ impl DynamoStore {
             .credentials_provider(Credentials::new("local", "local", None, None, "static"))
             .endpoint_url(endpoint)
             .http_client(http)
+            .interceptor(measure::Measure)
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(

@@ -38,6 +38,19 @@ pub(crate) enum Finding {
     Retire,
 }
 
+impl Finding {
+    /// As it is counted: what had to be done.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Agrees | Self::InFlight { .. } => "none",
+            Self::Offer => "not-on-offer",
+            Self::Release { .. } => "not-released",
+            Self::Learn { .. } => "holder-unknown",
+            Self::Retire => "not-retired",
+        }
+    }
+}
+
 /// Whether both plainly say the same, without a look at the order.
 pub(crate) fn agree(claim: Option<Holder>, state: &UnitState) -> bool {
     match (claim, state) {

@@ -59,6 +59,26 @@ fn extensions_of_brokers_are_allowed() {
     );
 }
 
+#[test]
+fn the_trace_travels_with_the_event_in_both_modes() {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let placed = event(1);
+    let traced = Received {
+        placed: placed.clone(),
+        traceparent: Some(TRACE.to_owned()),
+    };
+    let body = write_within(&placed, Some(TRACE));
+    assert_eq!(receive(&structured(), &body).unwrap(), traced);
+    let (mut headers, body) = binary_of(&placed);
+    let untraced = Received {
+        traceparent: None,
+        ..traced.clone()
+    };
+    assert_eq!(receive(&headers, &body).unwrap(), untraced);
+    headers.insert("ce-traceparent", HeaderValue::from_static(TRACE));
+    assert_eq!(receive(&headers, &body).unwrap(), traced);
+}
+
 /// The variant's name, without what it carries.
 fn kind(error: &EnvelopeError) -> &'static str {
     match error {

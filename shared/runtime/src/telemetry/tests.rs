@@ -1,0 +1,144 @@
+//! Exporting to a collector, to one that is away, and not at all.
+
+use std::time::Instant;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode},
+    routing::get,
+};
+use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+use tokio::net::TcpListener;
+use tower::ServiceExt as _;
+use tracing::instrument::WithSubscriber as _;
+
+use super::*;
+use crate::testing::collector::Collector;
+
+fn pipeline(endpoint: &str) -> Pipeline {
+    Pipeline::start("tested", endpoint, &Handle::current()).unwrap()
+}
+
+async fn stopped(pipeline: Pipeline) {
+    let stop = tokio::task::spawn_blocking(move || pipeline.stop());
+    stop.await.unwrap();
+}
+
+/// An address at which nobody listens.
+async fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_the_endpoint_is_refused_in_words() {
+    for (endpoint, said) in [
+        ("collector:4318", "not an http:// URL"),
+        ("https://collector:4318", "not an http:// URL"),
+        ("nonsense", "not a URL"),
+    ] {
+        let refused = Pipeline::start("tested", endpoint, &Handle::current());
+        let said_so = refused.err().unwrap().to_string();
+        assert_eq!(said_so, said, "{endpoint}");
+    }
+}
+
+/// One test, because instruments are started once in a process.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_measured_arrives_and_what_is_lost_is_counted() {
+    let collector = Collector::start();
+    let exporting = pipeline(&format!("{}/", collector.endpoint));
+    observe::CONFLICTS.add(2, [&"some-spike"]);
+    observe::QUEUE_LAG.record(0.5, []);
+    observe::FREE.replace([("some-spike".to_owned(), 7.0), ("over".to_owned(), 1.0)]);
+    observe::FREE.replace([("some-spike".to_owned(), 6.0)]);
+    assert!(!observe::STOCK.begin().is_stopped());
+
+    // A second one, whose endpoint is away: the spans are lost, and nobody waits.
+    let lost = pipeline(&nobody().await);
+    let tracer = lost.tracers.tracer("spike");
+    let begun = Instant::now();
+    for _ in 0..10_000 {
+        tracer.in_span("lost", |_| ());
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2), "nobody waits");
+    let begun = Instant::now();
+    stopped(lost).await;
+    assert!(begun.elapsed() < Duration::from_secs(10), "bounded");
+
+    let subscriber = tracing_subscriber::registry().with(spans_to(&exporting));
+    let request = async {
+        // As `App::answer` does it once an endpoint is set.
+        let request = Request::get("/spikes/7/orders/1234567890123456789012");
+        let request = request.header(
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        );
+        let router = Router::new().route("/spikes/{id}/orders/{token}", get(inside));
+        let app = crate::app(router);
+        let answer = app.traced(request.body(Body::empty()).unwrap());
+        assert_eq!(answer.await.status(), StatusCode::OK);
+    };
+    request.with_subscriber(subscriber).await;
+    stopped(exporting).await;
+
+    let spans = collector.spans();
+    let sums = collector.series();
+    let request = spans
+        .iter()
+        .find(|it| it.name == "GET /spikes/{}/orders/{}")
+        .unwrap_or_else(|| panic!("{spans:#?} {sums:#?}"));
+    assert_eq!(request.service, "tested");
+    assert_eq!(request.trace_id, "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(request.parent_id, "b7ad6b7169203331");
+    assert_eq!(request.attributes["http.response.status_code"], "200");
+    let text = format!("{spans:?}");
+    assert!(
+        !text.contains("1234567890123456789012"),
+        "a token left: {text}"
+    );
+
+    assert!(
+        (collector.sum("spike.unit.conflicts", &[("spike.id", "some-spike")]) - 2.0).abs() < 0.1
+    );
+    assert!(
+        (collector.sum("spike.queue.lag", &[]) - 1.0).abs() < 0.1,
+        "one value"
+    );
+    assert!(
+        (collector.sum("spike.units.free", &[]) - 6.0).abs() < 0.1,
+        "replaced as a whole"
+    );
+    assert!((collector.sum("spike.telemetry.spans.lost", &[]) - 10_000.0).abs() < 0.1);
+    assert!(collector.sum("spike.telemetry.exports.failed", &[("signal", "traces")]) >= 1.0);
+}
+
+/// Says in its body which trace it is in.
+async fn inside() -> String {
+    let trace = observe::traceparent().unwrap();
+    assert!(
+        trace.starts_with("00-0af7651916cd43dd8448eb211c80319c-"),
+        "{trace}"
+    );
+    trace
+}
+
+#[tokio::test]
+async fn without_an_endpoint_there_is_no_trace() {
+    let router = Router::new().route(
+        "/",
+        get(async || observe::traceparent().unwrap_or_default()),
+    );
+    let request = Request::get("/").header(
+        "traceparent",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    );
+    let answer = crate::app(router)
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    let body = axum::body::to_bytes(answer.into_body(), 100).await.unwrap();
+    assert!(body.is_empty() && !traces(), "{body:?}");
+    stop().await;
+}
