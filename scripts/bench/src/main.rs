@@ -5,12 +5,14 @@
 //! than a tenth, something else was running: the run is void and repeated, three times at most, then it counts as noisy.
 //!
 //! Client and server share one process, with a runtime of their own each, so that both sides of a comparison share the
-//! same cores. B4 to B6 measure the binaries that are shipped (profile `dist`), each as a process of its own.
+//! same cores. B4 to B6 measure the binaries that are shipped (profile `dist`), each as a process of its own,
+//! and `hostile` measures `local` as one.
 
 mod bare;
 mod binaries;
 mod compare;
 mod crowd;
+mod hostile;
 mod hot_path;
 mod load;
 mod parts;
@@ -47,6 +49,8 @@ enum Measure {
     B6,
     /// Orders written per second, over the raw transaction.
     B7,
+    /// What hostile clients cost: memory, and honest buyers' p99 over the same without them.
+    Hostile,
     /// All of them.
     All,
 }
@@ -76,6 +80,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted(Measure::B7) {
         findings.extend(writer::orders().await?);
+    }
+    if wanted(Measure::Hostile) {
+        findings.extend(hostile::costs().await?);
     }
     println!();
     for finding in findings {
