@@ -23,7 +23,10 @@ use race::{
 use stock::Stock;
 use store::{DynamoStore, Users as _};
 use tempfile::TempDir;
-use tokio::sync::Mutex;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
 
 pub use cast::free_port;
 use cast::{Cast, PATH_TOKEN_KEY, Servers, dynamo};
@@ -32,7 +35,7 @@ use crate::{
     gateway::Gateway,
     guard::Guard,
     redis::Redis,
-    service::Service,
+    service::{DEADLINE, Service},
     tap::{self, Tap},
     wire::Wire,
 };
@@ -105,9 +108,7 @@ impl Fleet {
         let key = Arc::new(SigningKey::from_pem(&pem, &base_url)?);
 
         servers.store.ready().await?;
-        let database = DynamoStore::connect(&dynamo(servers.store_tap.port).parse()?)?;
-        database.create_tables().await?;
-        let database = Arc::new(database);
+        let database = Arc::new(database(servers.store_tap.port).await?);
         let functions = cast.functions(&key, &servers).await?;
         let rest = Rest {
             key: Arc::clone(&key),
@@ -147,11 +148,16 @@ impl Fleet {
     }
 
     /// A function's process.
+    ///
+    /// # Panics
+    ///
+    /// If no function has this name.
     #[must_use]
     pub fn function(&self, name: &str) -> &Service {
-        let found = self.functions.iter().find(|service| service.name == name);
-        // A name that is none is a slip of ours; the broker has no failpoint, so that it shows.
-        found.unwrap_or(&self.broker)
+        let Some(service) = self.functions.iter().find(|it| it.name == name) else {
+            panic!("no function is called {name}");
+        };
+        service
     }
 
     /// Puts everything back in order, so that what one scenario left is no trouble to the next.
@@ -188,7 +194,7 @@ impl Fleet {
             let sweep = race::client::Request::post("/timers/sweep");
             tokio::spawn(async move {
                 loop {
-                    tokio::time::sleep(SWEEP_EVERY).await;
+                    sleep(SWEEP_EVERY).await;
                     if service.life().ready {
                         // A sweeper that is killed has no answer; the next call is for the next one.
                         let _ = client.send(&sweep).await;
@@ -261,6 +267,19 @@ impl Rest {
             runtime::server::serve_on(listener, app, runtime::Limits::default(), never).await
         });
         Ok(port)
+    }
+}
+
+/// A client of the store, with all tables there. A store that could not make them in time starts again and goes on.
+async fn database(port: u16) -> anyhow::Result<DynamoStore> {
+    let database = DynamoStore::connect(&dynamo(port).parse()?)?;
+    let until = Instant::now() + DEADLINE;
+    loop {
+        match database.create_tables().await {
+            Ok(()) => return Ok(database),
+            Err(error) if Instant::now() > until => return Err(error.into()),
+            Err(_) => sleep(SWEEP_EVERY).await,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Form, all_is_well, functions::until};
 use crate::{
@@ -15,6 +15,9 @@ use crate::{
 
 const UNITS: u32 = 40;
 const BUYERS: u32 = 60;
+
+/// Five times what is due.
+const LOADED_WITHIN: Duration = Duration::from_secs(10);
 
 fn terms() -> Terms {
     Terms::units(UNITS)
@@ -108,6 +111,15 @@ pub async fn fault_11_redis_is_wiped(fleet: &Fleet, _form: Form) -> anyhow::Resu
             redis.kill().await?;
             redis.wipe()?;
             redis.start_again().await?;
+        }
+        let wiped_at = Instant::now();
+        until("the sale is loaded", async || {
+            Ok(shop.stats().await?.redis.is_some())
+        })
+        .await?;
+        if failpoint.is_none() {
+            // It is due within two seconds.
+            ensure!(wiped_at.elapsed() < LOADED_WITHIN, "loaded too late");
         }
         if let Some(failpoint) = failpoint {
             until(failpoint, async || Ok(died() > before)).await?;

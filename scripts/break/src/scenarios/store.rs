@@ -20,7 +20,6 @@ pub async fn fault_14_the_store_is_away(fleet: &Fleet, form: Form) -> anyhow::Re
     let shop = Shop::open(fleet, Terms::units(40)).await?;
     let crowd = shop.crowd(0, 50, Duration::from_secs(4));
     sleep(Duration::from_secs(1)).await;
-    let (_, _) = fleet.events.counts();
     fleet.store.signal(Signal::STOP);
     let published = fleet.events.counts().0;
     sleep(Duration::from_secs(form.pick(3, 60))).await;
