@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use domain::{Order, OrderId, OrderPlaced, OrderState, Spike, SpikeId, Unit, Units, UserId};
 use futures::{StreamExt, TryStreamExt, stream};
 use sale::Taken;
-use stock::{Release, UnitState};
+use stock::{Release, Seen, Truth, UnitState};
 use store::{Claim, Holder};
 
 use crate::{AppState, Summary, spike::Sweep};
@@ -73,7 +73,9 @@ pub(crate) async fn audit(
         }
     }
     put_back(app, spike.id, &found.in_flight, &mut sweep.summary).await?;
-    forget_ended_buyers(app, spike.id, &found.settled, &mut sweep.summary).await?;
+    let marked = forget_ended_buyers(app, spike.id, &found.settled, &mut sweep.summary).await?;
+    let unmarked = found.settled.difference(&marked).copied();
+    remember_buyers(app, spike.id, unmarked, &mut sweep.summary).await?;
     let differing: Units = found.differing.into_iter().collect();
     count_incidents(spike.id, &differing, &lease.differed, &mut sweep.summary);
     app.stock
@@ -237,16 +239,17 @@ async fn put_back(
     Ok(())
 }
 
-/// Removes buyers whose order has ended, so that they can buy again.
+/// Removes buyers whose order has ended, so that they can buy again; which orders are marked as a buyer's.
 async fn forget_ended_buyers(
     app: &AppState,
     spike_id: SpikeId,
     settled: &HashSet<OrderId>,
     summary: &mut Summary,
-) -> Result<(), sale::Error> {
-    let mut cursor = None;
+) -> Result<HashSet<OrderId>, sale::Error> {
+    let (mut marked, mut cursor) = (HashSet::new(), None);
     loop {
         let page = app.stock.buyers_page(spike_id, cursor).await?;
+        marked.extend(page.holds.iter().map(|(_, order, _)| *order));
         let unsure: Vec<_> = page
             .holds
             .into_iter()
@@ -276,10 +279,37 @@ async fn forget_ended_buyers(
             }
         }
         if page.next.is_none() {
-            return Ok(());
+            return Ok(marked);
         }
         cursor = page.next;
     }
+}
+
+/// Marks the buyers of live orders that Redis shows on their units only: without the mark they would be sold a second
+/// order, which ends as rejected.
+async fn remember_buyers(
+    app: &AppState,
+    spike_id: SpikeId,
+    unmarked: impl Iterator<Item = OrderId>,
+    summary: &mut Summary,
+) -> Result<(), sale::Error> {
+    let known = orders(app, unmarked).await?;
+    for order in known.orders.iter().filter(|order| order.state.is_live()) {
+        let seen = Some(Seen::Order(order.id));
+        let unit = order.units.highest();
+        if app
+            .stock
+            .learn(spike_id, unit, &Truth::of(order), seen, 0)
+            .await?
+        {
+            summary.repaired += 1;
+            observe::REPAIRED.add(1, [&"forgotten-buyer", &spike_id]);
+            tracing::warn!(
+                spike.id = %spike_id, order.id = %order.id, user.id = %order.user_id, "a buyer is known in Redis again"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// A unit that differed in the audit before, whoever made it, and differs again is something that no repair mends.

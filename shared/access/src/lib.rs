@@ -36,7 +36,8 @@ pub const MAX_SOURCE_BYTES: usize = 2048;
 const STACK_BYTES: usize = 16 << 20;
 
 /// How many rules may be compiled at a time by [`compile`], so that saving cannot use up the machine's threads.
-static COMPILERS: Semaphore = Semaphore::const_new(2);
+static COMPILERS: Semaphore = Semaphore::const_new(COMPILERS_AT_ONCE);
+const COMPILERS_AT_ONCE: usize = 2;
 
 /// A rule that no spike may have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +76,12 @@ pub async fn compile(rules: &[Rule]) -> Result<Filter, BadRule> {
         Ok(_detached) => receiver.await.unwrap_or_else(|_| Err(not_checked(rules))),
         Err(_) => Err(not_checked(rules)),
     }
+}
+
+/// Whether [`compile`] has nothing under way: whoever decides the order of everything else has to wait for its threads.
+#[must_use]
+pub fn is_idle() -> bool {
+    COMPILERS.available_permits() == COMPILERS_AT_ONCE
 }
 
 fn on_big_stack<T: Send + 'static>(

@@ -21,17 +21,17 @@ pub mod users;
 
 /// One test per promise, each on a store of its own from `$store`, an async function that answers with a store and its
 /// guard.
-#[cfg(test)]
+#[macro_export]
 macro_rules! promises {
     ($store:path; $($group:ident: $($promise:ident),+;)+) => {$($(
         #[tokio::test(flavor = "multi_thread")]
         async fn $promise() {
             let (store, _guard) = $store().await;
-            crate::conformance::$group::$promise(&store).await;
+            $crate::conformance::$group::$promise(&store).await;
         }
     )+)+};
     ($store:path) => {
-        crate::conformance::promises! { $store;
+        $crate::promises! { $store;
             users: an_account_is_read_back_as_it_was_added, a_name_has_one_account, of_many_who_want_a_name_one_gets_it,
                 a_taken_name_does_not_harm_its_neighbours, an_account_is_replaced_only_by_its_next_version,
                 accounts_are_found_by_name, accounts_are_listed_once_each;
@@ -39,6 +39,7 @@ macro_rules! promises {
                 a_revoked_session_is_over, failed_logins_are_counted_for_a_day, of_many_who_saw_the_same_failures_one_counts;
             spikes: a_spike_is_read_back_as_it_was_added, an_admin_writes_only_over_what_they_have_seen,
                 a_spike_is_deleted_only_as_it_was_seen, a_write_that_leaves_the_top_alone_is_not_starved,
+                a_raise_does_not_count_on_units_that_were_just_retired,
                 only_what_was_seen_is_marked, a_load_brings_a_shelved_spike_back, epochs_count_up, spikes_are_listed_live_ones_first,
                 a_unit_is_retired_only_while_the_target_is_not_met, fault_21_racing_retirements_stop_at_the_target;
             placing: a_placed_order_holds_its_units, an_order_that_is_there_is_the_first_reason,
@@ -59,5 +60,3 @@ macro_rules! promises {
         }
     };
 }
-#[cfg(test)]
-pub(crate) use promises;

@@ -163,7 +163,8 @@ pub trait Spikes: Send + Sync {
     /// Writes `now` where the stored spike has `was`'s version and `closed`; whether it did. `epoch`, `closed` and
     /// `shelved` stay as they are stored. A write that moves `top` also needs `was`'s `top` and `retired`, which it was
     /// reckoned from; one that leaves `top` alone leaves `retired` as it is stored, so that a lowering under way does not
-    /// stand in its way.
+    /// stand in its way, and needs as many units left as `now` has for its `stock`: nobody puts more on sale than a
+    /// lowering has just left.
     async fn replace_spike(&self, was: &Spike, now: &Spike) -> Result<bool, Error>;
     /// Deletes the spike if it has this version; whether it did.
     async fn delete_spike(&self, id: SpikeId, version: u64) -> Result<bool, Error>;

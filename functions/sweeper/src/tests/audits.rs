@@ -1,6 +1,6 @@
 //! Audits: what they repair, what they leave alone, and when they are made.
 
-use stock::UnitState;
+use stock::{Reserved, UnitState};
 
 use super::*;
 
@@ -58,6 +58,26 @@ async fn a_reservation_that_lost_a_unit_is_published_with_what_its_buyer_was_pro
         *sink.sent.lock().unwrap(),
         [placed],
         "the writer replaces it"
+    );
+}
+
+#[tokio::test]
+async fn a_live_order_whose_buyer_redis_forgot_is_the_buyers_again() {
+    let sale = Sale::of(3).await;
+    let (app, _) = settled(&sale).await;
+    let placed = sale.reserve(user(), 2).await;
+    let order = sale.place(&placed).await;
+    sale.stock.ack(&placed).await.unwrap();
+    // The units are still shown as theirs; only that they are a buyer is gone.
+    forget(&sale, "HDEL", "buyers", &placed.user_id.to_string()).await;
+    ask_for_an_audit(&sale).await;
+    let summary = run(&app).await.unwrap();
+    assert_eq!((summary.repaired, summary.incidents), (1, 0));
+    sale.check_at_rest().await;
+    let (_, answer) = sale.ask(placed.user_id, 1).await;
+    assert!(
+        matches!(answer, Reserved::Replay { order_id, .. } if order_id == order.id),
+        "{answer:?}"
     );
 }
 

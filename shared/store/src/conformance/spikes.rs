@@ -158,6 +158,27 @@ pub async fn a_write_that_leaves_the_top_alone_is_not_starved(store: &dyn Store)
     assert!(!store.replace_spike(&stale, &raised).await.unwrap());
 }
 
+/// Whoever wants units back that a lowering has taken meanwhile has to look again: `top` must grow for them.
+pub async fn a_raise_does_not_count_on_units_that_were_just_retired(store: &dyn Store) {
+    let was = add(store, spike(5)).await;
+    assert!(store.replace_spike(&was, &lowered(&was, 4)).await.unwrap());
+    let seen = read(store, was.id).await;
+    assert_eq!(
+        store.retire_unit(was.id, 1).await.unwrap(),
+        Retirement::Retired
+    );
+    let mut raised = Spike {
+        version: 3,
+        ..seen.clone()
+    };
+    raised.settings.stock = 5;
+    assert!(!store.replace_spike(&seen, &raised).await.unwrap());
+    let now = read(store, was.id).await;
+    assert_eq!((now.version, now.settings.stock, now.retired), (2, 4, 1));
+    raised.settings.stock = 4;
+    assert!(store.replace_spike(&seen, &raised).await.unwrap());
+}
+
 /// Nobody closes a sale that was changed meanwhile, shelves one that was loaded meanwhile, or changes a closed one.
 pub async fn only_what_was_seen_is_marked(store: &dyn Store) {
     let was = add(store, spike(5)).await;

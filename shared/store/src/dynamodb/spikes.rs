@@ -181,7 +181,10 @@ impl Spikes for DynamoStore {
             (":paused", flag(now.paused)),
         ];
         let (update, only_if) = if now.top == was.top {
-            (SETTLED, "#version = :was_version AND #closed = :was_closed")
+            (
+                SETTLED,
+                "#version = :was_version AND #closed = :was_closed AND #live >= :stock",
+            )
         } else {
             values.extend([
                 (":was_top", number(was.top)),

@@ -16,7 +16,7 @@ use crate::{
     conformance::samples::{order_id, placed_by, spike, user_id},
 };
 
-crate::conformance::promises!(crate::testing::dynamo_store);
+crate::promises!(crate::testing::dynamo_store);
 
 #[tokio::test]
 async fn only_addresses_of_engines_are_connected_to() {

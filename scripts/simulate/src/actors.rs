@@ -1,0 +1,251 @@
+//! Who does something: buyers, the broker that delivers, the timer, the admin. Each is one request to one process, and
+//! notes what it was told.
+
+use axum::{Router, body::Body};
+use domain::{OrderId, SpikeId, UserId};
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use crate::{
+    mutation::Mutation,
+    plan::bearer,
+    world::{Message, World, acknowledge},
+};
+
+/// An answer.
+pub struct Answer {
+    status: StatusCode,
+    etag: Option<String>,
+    body: Value,
+}
+
+/// Sends one request; a 500 never is right.
+async fn call(world: &World, router: &Router, what: &str, request: Request<Body>) -> Answer {
+    let answer = match router.clone().oneshot(request).await {
+        Ok(answer) => answer,
+        Err(never) => match never {},
+    };
+    let (parts, body) = answer.into_parts();
+    let body = body
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes);
+    let body = body.unwrap_or_default();
+    let text = || String::from_utf8_lossy(&body).into_owned();
+    world.steps.moved();
+    world
+        .steps
+        .note(|| format!("{what}: {} {}", parts.status.as_u16(), text()));
+    if parts.status == StatusCode::INTERNAL_SERVER_ERROR {
+        world
+            .steps
+            .violate(format!("{what} was answered 500: {}", text()));
+    }
+    let etag = parts
+        .headers
+        .get(header::ETAG)
+        .and_then(|it| it.to_str().ok());
+    Answer {
+        status: parts.status,
+        etag: etag.map(str::to_owned),
+        body: serde_json::from_slice(&body).unwrap_or_default(),
+    }
+}
+
+fn request(
+    world: &World,
+    method: &str,
+    path: String,
+    caller: (UserId, bool),
+    body: Option<Value>,
+) -> Request<Body> {
+    let (user_id, admin) = caller;
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header(
+        header::AUTHORIZATION,
+        bearer(user_id, admin, world.steps.now_ms()),
+    );
+    let built = match body {
+        Some(body) => request
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_string())),
+        None => request.body(Body::empty()),
+    };
+    built.unwrap_or_default()
+}
+
+/// A buyer tries to buy.
+pub async fn buy(world: World, router: Router, spike_id: SpikeId, user_id: UserId, quantity: u32) {
+    let now = world.steps.clock(0)();
+    let token = World::path_tokens().token(spike_id, user_id, now);
+    let path = format!("/spikes/{spike_id}/orders/{token}");
+    let body = json!({ "quantity": quantity });
+    let what = format!("{user_id} buys {quantity}");
+    let request = request(&world, "POST", path, (user_id, false), Some(body));
+    let answer = call(&world, &router, &what, request).await;
+    if answer.status == StatusCode::ACCEPTED {
+        let id = answer.body["order_id"]
+            .as_str()
+            .and_then(|id| id.parse().ok());
+        let id: Option<OrderId> = id;
+        match id {
+            Some(id) => {
+                let told = (spike_id, user_id);
+                let before = world.book().promised.insert(id, told);
+                if before.is_some_and(|before| before != told) {
+                    world
+                        .steps
+                        .violate(format!("order {id} was promised to two users"));
+                }
+            }
+            None => world
+                .steps
+                .violate(format!("a 202 without an order: {}", answer.body)),
+        }
+    }
+}
+
+/// The broker delivers an event; what is done is not delivered again, except as a duplicate.
+pub async fn deliver(world: World, router: Router, message: Message) {
+    if world.mutation == Some(Mutation::WriterAcknowledgesBeforeCommit)
+        && let Ok(event) = events::envelope::read_structured(&message.body)
+    {
+        acknowledge(&world, &event);
+    }
+    let what = format!("event {} is delivered", message.id);
+    let request = Request::post("/events/order-placed")
+        .header(header::CONTENT_TYPE, events::envelope::CONTENT_TYPE)
+        .body(Body::from(message.body.clone()))
+        .unwrap_or_default();
+    let answer = call(&world, &router, &what, request).await;
+    if message.is_poison {
+        match answer.status {
+            StatusCode::BAD_REQUEST => {
+                let mut book = world.book();
+                book.messages.retain(|it| it.id != message.id);
+                book.buried += 1;
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {}
+            status => world.steps.violate(format!("poison was answered {status}")),
+        }
+        return;
+    }
+    let forgotten = world.mutation == Some(Mutation::FailedDeliveryIsForgotten);
+    if answer.status == StatusCode::NO_CONTENT || forgotten {
+        let mut book = world.book();
+        book.messages.retain(|it| it.id != message.id);
+        book.done.push(message.body);
+    } else if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+        world.steps.violate(format!(
+            "{what}, and refused for good with {}",
+            answer.status
+        ));
+    }
+}
+
+/// The timer goes off.
+pub async fn sweep(world: World, router: Router) {
+    let request = Request::post("/timers/sweep")
+        .body(Body::empty())
+        .unwrap_or_default();
+    call(&world, &router, "sweep", request).await;
+}
+
+/// A buyer pays.
+pub async fn pay(world: World, router: Router, order_id: OrderId, user_id: UserId) {
+    let body = json!({ "method": "test-approve" });
+    let path = format!("/orders/{order_id}/pay");
+    let request = request(&world, "POST", path, (user_id, false), Some(body));
+    let answer = call(&world, &router, &format!("{user_id} pays"), request).await;
+    if answer.status == StatusCode::OK {
+        world.book().paid.insert(order_id);
+    }
+}
+
+/// A buyer cancels.
+pub async fn cancel(world: World, router: Router, order_id: OrderId, user_id: UserId) {
+    let path = format!("/orders/{order_id}/cancel");
+    let request = request(&world, "POST", path, (user_id, false), None);
+    let answer = call(&world, &router, &format!("{user_id} cancels"), request).await;
+    if answer.status == StatusCode::OK {
+        world.book().cancelled.insert(order_id);
+    }
+}
+
+/// What an admin does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Another stock.
+    Stock(u32),
+    /// Another limit.
+    Limit(u32),
+    /// Nobody may buy for now.
+    Pause,
+    /// The sale goes on.
+    Resume,
+}
+
+/// An admin changes a spike.
+pub async fn change(world: World, router: Router, spike_id: SpikeId, change: Change) {
+    let admin = (crate::plan::user_id(crate::plan::USERS), true);
+    let path = format!("/admin/spikes/{spike_id}");
+    let what = format!("the admin: {change:?}");
+    let turn = match change {
+        Change::Pause => Some("pause"),
+        Change::Resume => Some("resume"),
+        Change::Stock(_) | Change::Limit(_) => None,
+    };
+    if let Some(turn) = turn {
+        let request = request(&world, "POST", format!("{path}/{turn}"), admin, None);
+        let before = {
+            let mut book = world.book();
+            if change == Change::Resume {
+                book.paused.remove(&spike_id);
+                book.resumptions.0 += 1;
+            }
+            book.resumptions
+        };
+        let answer = call(&world, &router, &what, request).await;
+        let mut book = world.book();
+        if change == Change::Resume {
+            book.resumptions.1 += 1;
+        } else if answer.status == StatusCode::OK
+            && before == book.resumptions
+            && before.0 == before.1
+        {
+            book.paused.insert(spike_id);
+        }
+        return;
+    }
+    let read = request(&world, "GET", path.clone(), admin, None);
+    let read = call(&world, &router, "the admin reads", read).await;
+    let (StatusCode::OK, Some(etag)) = (read.status, read.etag) else {
+        return;
+    };
+    let mut settings = serde_json::Map::new();
+    for field in [
+        "name",
+        "description",
+        "stock",
+        "limit_per_user",
+        "price",
+        "starts_at",
+        "ends_at",
+        "pay_within_secs",
+        "rules",
+    ] {
+        settings.insert(field.to_owned(), read.body[field].clone());
+    }
+    match change {
+        Change::Stock(stock) => settings.insert("stock".to_owned(), stock.into()),
+        Change::Limit(limit) => settings.insert("limit_per_user".to_owned(), limit.into()),
+        Change::Pause | Change::Resume => None,
+    };
+    let mut replace = request(&world, "PUT", path, admin, Some(Value::Object(settings)));
+    if let Ok(etag) = etag.parse() {
+        replace.headers_mut().insert(header::IF_MATCH, etag);
+    }
+    call(&world, &router, &what, replace).await;
+}

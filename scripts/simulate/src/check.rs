@@ -1,0 +1,343 @@
+//! The invariants (I1 to I10 of the design): what holds after every step, and what holds at rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{Order, OrderId, OrderState, RejectReason, Spike, SpikeId, Unit, UserId};
+use store::Holder;
+
+use crate::{
+    plan::{self, Plan},
+    redis::Keyspace,
+    store::State,
+    world::World,
+};
+
+/// What the checks remember from one step to the next.
+#[derive(Default)]
+pub struct Checks {
+    seen: BTreeMap<OrderId, Order>,
+    writes: u64,
+}
+
+macro_rules! ensure {
+    ($holds:expr, $($words:tt)+) => {
+        if !$holds {
+            return Err(format!($($words)+));
+        }
+    };
+}
+
+impl Checks {
+    /// I1, I2, I6, I7 and I9, on the store alone.
+    pub fn after_step(&mut self, world: &World, plan: &Plan) -> Result<(), String> {
+        if let Some(violation) = world.steps.violation() {
+            return Err(violation);
+        }
+        let state = world.store.state();
+        let redis = world.server.state();
+        for spike in &plan.spikes {
+            in_redis(spike, &redis)?;
+            if !plan.redis_forgets {
+                kept(spike, world, &state, &redis)?;
+            }
+        }
+        if state.writes == self.writes {
+            return Ok(());
+        }
+        self.writes = state.writes;
+        for order in state.orders.values() {
+            if let Some(before) = self.seen.get(&order.id) {
+                went_on(before, order)?;
+            }
+            self.seen.insert(order.id, order.clone());
+            allowed(order, plan)?;
+        }
+        claims(&state)
+    }
+}
+
+/// A unit in Redis is on offer or somebody's, never both.
+fn in_redis(spike: &Spike, redis: &Keyspace) -> Result<(), String> {
+    let (sale, free) = (
+        redis.hash(&key(spike, "sale")),
+        redis.set(&key(spike, "free")),
+    );
+    let held = redis.hash(&key(spike, "held"));
+    let next = number(&sale, "next");
+    for unit in &free {
+        let below = unit.parse::<Unit>().is_ok_and(|unit| unit <= next);
+        ensure!(
+            below && !held.contains_key(unit),
+            "unit {unit} is on offer twice, or on offer and held by {:?}; next is {next}",
+            held.get(unit)
+        );
+    }
+    let above = held
+        .keys()
+        .filter_map(|unit| unit.parse::<Unit>().ok())
+        .find(|unit| *unit > next);
+    ensure!(
+        above.is_none(),
+        "unit {above:?} is held and, above {next}, on offer"
+    );
+    Ok(())
+}
+
+/// While Redis loses nothing: an accepted order is in the store or in the outbox (rule 3), and a pause that was confirmed
+/// holds (rule 9).
+fn kept(spike: &Spike, world: &World, state: &State, redis: &Keyspace) -> Result<(), String> {
+    let pending = redis.members(&key(spike, "pending"));
+    let book = world.book();
+    for (id, _) in book.promised.iter().filter(|(_, (of, _))| *of == spike.id) {
+        let is_pending = || {
+            pending
+                .iter()
+                .any(|entry| entry.starts_with(&format!("{id}|")))
+        };
+        ensure!(
+            state.orders.contains_key(id) || is_pending(),
+            "rule 3: {id} was accepted and is neither an order nor pending"
+        );
+    }
+    let sale = redis.hash(&key(spike, "sale"));
+    let open = sale.get("state").is_some_and(|state| state == "open");
+    ensure!(
+        !(open && book.paused.contains(&spike.id)),
+        "rule 9: a pause was confirmed, and the sale is open"
+    );
+    Ok(())
+}
+
+fn key(spike: &Spike, kind: &str) -> String {
+    format!("spike:{{{}}}:{kind}", spike.id)
+}
+
+fn number(hash: &BTreeMap<String, String>, field: &str) -> Unit {
+    hash.get(field).and_then(|it| it.parse().ok()).unwrap_or(0)
+}
+
+/// I6 and I7: an order goes from `placed` to one end, and nothing else about it changes.
+fn went_on(before: &Order, now: &Order) -> Result<(), String> {
+    let may = before.state == now.state || before.state == OrderState::Placed;
+    ensure!(may, "I7: an ended order changed: {before:?} became {now:?}");
+    let same =
+        (before.spike_id, before.user_id, &before.units) == (now.spike_id, now.user_id, &now.units);
+    ensure!(same, "I7: an order became another: {before:?}, {now:?}");
+    Ok(())
+}
+
+/// I9, and that orders are rejected only where units can have been withdrawn or sold twice.
+fn allowed(order: &Order, plan: &Plan) -> Result<(), String> {
+    let guarded = plan
+        .spikes
+        .iter()
+        .any(|spike| !spike.settings.rules.is_empty());
+    if guarded && order.state != OrderState::Rejected {
+        let member =
+            (0..plan::USERS).any(|it| plan::user_id(it) == order.user_id && plan::is_member(it));
+        ensure!(member, "I9: a user who is denied has an order: {order:?}");
+    }
+    let may_be_rejected = plan.redis_forgets || plan.lowers;
+    let rejected =
+        order.reason == Some(RejectReason::SoldOut) || order.reason == Some(RejectReason::Limit);
+    ensure!(
+        !rejected || may_be_rejected,
+        "an order was rejected although nothing was lost: {order:?}"
+    );
+    Ok(())
+}
+
+/// I1 and I2: live orders and claims are the same thing seen from two sides, and no claim is outside of the stock.
+fn claims(state: &State) -> Result<(), String> {
+    let mut units: BTreeMap<(SpikeId, Unit), OrderId> = BTreeMap::new();
+    let mut places: BTreeMap<(SpikeId, UserId), OrderId> = BTreeMap::new();
+    for order in state.orders.values().filter(|order| order.state.is_live()) {
+        let place = places.insert((order.spike_id, order.user_id), order.id);
+        ensure!(
+            place.is_none(),
+            "I2: two live orders of one buyer: {place:?} and {order:?}"
+        );
+        ensure!(
+            order.units.quantity() == order.quantity,
+            "I2: not as many units as asked for: {order:?}"
+        );
+        for unit in order.units.iter() {
+            let other = units.insert((order.spike_id, unit), order.id);
+            ensure!(
+                other.is_none(),
+                "I1: unit {unit} was sold twice: to {other:?} and to {order:?}"
+            );
+        }
+    }
+    ensure!(
+        places == state.places,
+        "I2: buyers' places differ: {places:?}, claimed {:?}",
+        state.places
+    );
+    let mut retired: BTreeMap<SpikeId, u32> = BTreeMap::new();
+    for ((spike_id, unit), holder) in &state.units {
+        let top = state.spikes.get(spike_id).map_or(0, |spike| spike.top);
+        ensure!(
+            (1..=top).contains(unit),
+            "I1: unit {unit} is above the top {top}: {holder:?}"
+        );
+        match holder {
+            Holder::House => *retired.entry(*spike_id).or_default() += 1,
+            Holder::Order { order_id, .. } => {
+                let live = units.remove(&(*spike_id, *unit));
+                ensure!(
+                    live == Some(*order_id),
+                    "I1: unit {unit} is claimed by {order_id}, sold to {live:?}"
+                );
+            }
+        }
+    }
+    ensure!(units.is_empty(), "I1: sold without a claim: {units:?}");
+    for spike in state.spikes.values() {
+        let counted = retired.get(&spike.id).copied().unwrap_or(0);
+        ensure!(
+            counted == spike.retired,
+            "{counted} units are retired, the spike says {}",
+            spike.retired
+        );
+        let target = spike.settings.stock;
+        ensure!(
+            spike.live_units() >= target,
+            "I1: {counted} units are retired, more than asked for: {spike:?}"
+        );
+    }
+    Ok(())
+}
+
+/// I3 to I6 and I8, when nothing is under way any more.
+pub fn at_rest(world: &World) -> Result<(), String> {
+    let state = world.store.state();
+    let redis = world.server.state();
+    let book = world.book();
+    for (id, (spike_id, user_id)) in &book.promised {
+        let order = state.orders.get(id);
+        let theirs =
+            order.is_some_and(|order| order.spike_id == *spike_id && order.user_id == *user_id);
+        ensure!(
+            theirs,
+            "I3: the order {id} was promised to {user_id}, the store has {order:?}"
+        );
+    }
+    let is = |id: &OrderId, wanted: OrderState| {
+        state.orders.get(id).is_some_and(|it| it.state == wanted)
+    };
+    for id in &book.paid {
+        ensure!(
+            is(id, OrderState::Paid),
+            "I6: paid, and then {:?}",
+            state.orders.get(id)
+        );
+    }
+    for id in &book.cancelled {
+        ensure!(
+            is(id, OrderState::Cancelled),
+            "I6: cancelled, and then {:?}",
+            state.orders.get(id)
+        );
+    }
+    for id in &book.charged {
+        let settled = state.orders.get(id).is_none_or(|order| {
+            order.payment.is_some() || order.refund.is_some() || order.state == OrderState::Placed
+        });
+        ensure!(
+            settled,
+            "I6: money that is on no record: {:?}",
+            state.orders.get(id)
+        );
+    }
+    ensure!(
+        book.messages.is_empty(),
+        "events are never done: {:?}",
+        book.messages
+    );
+    for order in state.orders.values() {
+        ensure!(
+            order.state.is_live() || order.released,
+            "I4: never released: {order:?}"
+        );
+    }
+    for spike in state.spikes.values().filter(|spike| !spike.shelved) {
+        same(spike, &state, &redis)?;
+    }
+    Ok(())
+}
+
+/// I4: units, buyers and the outbox in Redis are what the store says.
+fn same(spike: &Spike, state: &State, redis: &Keyspace) -> Result<(), String> {
+    let key = |kind: &str| format!("spike:{{{}}}:{kind}", spike.id);
+    let sale = redis.hash(&key("sale"));
+    let pending = redis.members(&key("pending"));
+    ensure!(pending.is_empty(), "I8: still pending: {pending:?}");
+    if sale.is_empty() {
+        // Nobody loads what is over.
+        ensure!(spike.closed, "I4: the sale is not in Redis");
+        return Ok(());
+    }
+    let number = |field: &str| {
+        sale.get(field)
+            .and_then(|it| it.parse::<Unit>().ok())
+            .unwrap_or(0)
+    };
+    let (next, top) = (number("next"), number("top"));
+    ensure!(
+        top == spike.top,
+        "I4: Redis has {top} units, the store {}",
+        spike.top
+    );
+    let (free, held) = (redis.set(&key("free")), redis.hash(&key("held")));
+    let on_offer: BTreeSet<Unit> = (1..=top)
+        .filter(|unit| *unit > next || free.contains(&unit.to_string()))
+        .collect();
+    let claimed = |unit: &Unit| state.units.get(&(spike.id, *unit));
+    let unclaimed: BTreeSet<Unit> = (1..=top).filter(|unit| claimed(unit).is_none()).collect();
+    ensure!(
+        on_offer == unclaimed,
+        "I4: on offer in Redis {on_offer:?}, free in the store {unclaimed:?}"
+    );
+    for unit in 1..=top {
+        let shown = held
+            .get(&unit.to_string())
+            .and_then(|it| it.split('|').next());
+        let truth = claimed(&unit).and_then(|holder| match holder {
+            Holder::House => None,
+            Holder::Order { order_id, .. } => Some(order_id.to_string()),
+        });
+        let shown = shown.filter(|it| *it != "#retire").map(str::to_owned);
+        ensure!(
+            shown == truth,
+            "I4: unit {unit} is {shown:?}'s in Redis, {truth:?}'s in the store"
+        );
+    }
+    let buyers: BTreeMap<String, String> = state
+        .places
+        .iter()
+        .filter(|((spike_id, _), _)| *spike_id == spike.id)
+        .filter_map(|((_, user), id)| {
+            let units = &state.orders.get(id)?.units;
+            let units: Vec<String> = units.iter().map(|unit| unit.to_string()).collect();
+            Some((user.to_string(), format!("{id}|{}", units.join(","))))
+        })
+        .collect();
+    let shown = redis.hash(&key("buyers"));
+    ensure!(
+        shown == buyers,
+        "I4: buyers in Redis {shown:?}, in the store {buyers:?}"
+    );
+    let (version, state) = (number("version"), sale.get("state").map(String::as_str));
+    ensure!(
+        u64::from(version) == spike.version,
+        "rule 9: version {version} in Redis, {}",
+        spike.version
+    );
+    ensure!(
+        state == Some(spike.gate().as_str()),
+        "rule 9: {state:?} in Redis, {:?}",
+        spike.gate()
+    );
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Deliberate defects, each of which the checks must catch. They exist in the simulator only.
+//!
+//! A defect of a script is a change of its text on the way into the simulated Redis; a defect of the store, the sink or the
+//! order of two steps is made at the seam. So what ships stays as it is.
+
+use clap::ValueEnum;
+
+/// One deliberate defect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Mutation {
+    /// Rule 1: units of reservations that are a minute old go back on offer.
+    ReleaseByAge,
+    /// Rule 3: the publisher acknowledges in Redis what the broker has taken.
+    PublisherAcknowledges,
+    /// Rule 3: the writer acknowledges before its commit.
+    WriterAcknowledgesBeforeCommit,
+    /// Rule 4: an event that comes after its order has ended places it again.
+    LateDuplicateRevives,
+    /// Rule 5: `release` gives units back whoever holds them.
+    ReleaseWithoutCompare,
+    /// Rule 5: `release` leaves the buyer's mark.
+    ReleaseKeepsTheBuyer,
+    /// Rule 6: a sale that is present is loaded again.
+    LoadOverPresent,
+    /// Rule 7: the house takes more units than the target asks for.
+    RetireBeyondTheTarget,
+    /// Rule 7: `offer` puts units on offer that somebody holds.
+    OfferWhatIsHeld,
+    /// Rule 8: `learn` overwrites whoever holds the unit by now.
+    LearnWithoutCompare,
+    /// Rule 8: `reassign` hands out new units at every repetition.
+    ReassignAgainAndAgain,
+    /// Rule 9: an older configuration overwrites a newer one.
+    ConfigureIgnoresTheVersion,
+    /// A pause does not stop the sale.
+    PauseIgnored,
+    /// The limit per user is not looked at.
+    LimitIgnored,
+    /// The access verdict is not looked at.
+    VerdictIgnored,
+    /// A reservation is not noted in the outbox.
+    NothingPending,
+    /// A replay is not found: a buyer who asks again gets more units.
+    NoReplay,
+    /// The store writes an order on units that are another's.
+    UnitClaimsIgnored,
+    /// The store gives a buyer two live orders.
+    BuyersPlaceIgnored,
+    /// The writer takes a unit conflict for a written order.
+    ConflictTakenForDone,
+    /// An expiry ends a paid order.
+    ExpiryIgnoresPayment,
+    /// An ended order keeps its claims.
+    EndKeepsClaims,
+    /// The sweeper's events go nowhere.
+    SweeperPublishesNothing,
+    /// The writer's failures count as done.
+    FailedDeliveryIsForgotten,
+}
+
+impl Mutation {
+    /// The script with its defect, if it is this one's.
+    #[must_use]
+    pub fn script(self, code: &str) -> Option<String> {
+        let (name, right, wrong) = self.edit()?;
+        let is_it = code.contains(&format!("-- {name}: "));
+        is_it.then(|| code.replace(right, wrong))
+    }
+
+    /// Of a defect in a script: its name, the right text and the wrong one.
+    #[must_use]
+    pub fn edit(self) -> Option<(&'static str, &'static str, &'static str)> {
+        Some(match self {
+            Self::ReleaseByAge => (
+                "due",
+                "  call('ZREM', KEYS[1], entry)\n",
+                "  call('ZREM', KEYS[1], entry)\n  if age > 60000 and unit then call('HDEL', KEYS[2], unit) \
+                 call('SADD', string.gsub(KEYS[2], 'held', 'free') .. '', unit) end\n",
+            ),
+            Self::ReleaseWithoutCompare => (
+                "release",
+                "return value and string.match(value, '^[^|]*') == reservation",
+                "return true",
+            ),
+            Self::ReleaseKeepsTheBuyer => (
+                "release",
+                "call('HDEL', KEYS[2], user)",
+                "local kept = true",
+            ),
+            Self::LoadOverPresent => (
+                "load",
+                "if call('HEXISTS', KEYS[1], 'state') == 1 then",
+                "if false then",
+            ),
+            Self::OfferWhatIsHeld => ("offer", "if not holders[i - first + 1] and", "if"),
+            Self::LearnWithoutCompare => (
+                "learn",
+                "if holder and holder ~= seen and holder ~= truth then return 0 end",
+                "",
+            ),
+            Self::ReassignAgainAndAgain => (
+                "reassign",
+                "if standing == reservation and assigned ~= units then",
+                "if false then",
+            ),
+            Self::ConfigureIgnoresTheVersion => (
+                "configure",
+                "local newer = ARGV[1] - sale[2]",
+                "local newer = 1",
+            ),
+            Self::PauseIgnored => ("configure", "if ARGV[2] ~= 'open' then", "if false then"),
+            Self::LimitIgnored => ("reserve", "if quantity > sale[5] + 0 then", "if false then"),
+            Self::VerdictIgnored => ("reserve", "if verdict ~= '+' then", "if false then"),
+            Self::NothingPending => (
+                "reserve",
+                "call('ZADD', KEYS[4], now + 5000, buyer .. units)\n",
+                "",
+            ),
+            Self::NoReplay => ("reserve", "if hold then", "if false then"),
+            Self::PublisherAcknowledges
+            | Self::WriterAcknowledgesBeforeCommit
+            | Self::LateDuplicateRevives
+            | Self::RetireBeyondTheTarget
+            | Self::UnitClaimsIgnored
+            | Self::BuyersPlaceIgnored
+            | Self::ConflictTakenForDone
+            | Self::ExpiryIgnoresPayment
+            | Self::EndKeepsClaims
+            | Self::SweeperPublishesNothing
+            | Self::FailedDeliveryIsForgotten => return None,
+        })
+    }
+}
