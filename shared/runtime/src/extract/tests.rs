@@ -221,7 +221,8 @@ proptest! {
 
 /// Sends a text as an id and as a query. It is taken as it stands, or refused without being quoted.
 fn put_through(text: &str, raw: bool) {
-    let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded: Vec<String> = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded = encoded.concat();
     let part = if raw { text } else { &encoded };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
