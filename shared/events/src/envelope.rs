@@ -79,7 +79,7 @@ pub fn write(placed: &OrderPlaced) -> Vec<u8> {
     write_within(placed, None)
 }
 
-/// As [`write`], as a part of the trace that `traceparent` names.
+/// As [`write()`], as a part of the trace that `traceparent` names.
 ///
 /// # Panics
 /// Never: every attribute that an event must have is set, and all values are texts and numbers.
