@@ -126,7 +126,7 @@ pub async fn rest(shop: &Shop<'_>) -> anyhow::Result<Stats> {
     loop {
         let stats = shop.stats().await?;
         let quiet = stats.redis.as_ref().is_some_and(|redis| {
-            redis.pending == 0 && redis.free == stats.store.free && stats.free_differs == 0
+            redis.pending == 0 && redis.free == stats.store.free && stats.free_differs == Some(0)
         });
         if quiet {
             return Ok(stats);

@@ -113,8 +113,8 @@ pub struct Stats {
     pub redis: Option<RedisStats>,
     /// What the store knows.
     pub store: StoreStats,
-    /// Units that are free in one of them and not in the other.
-    pub free_differs: u64,
+    /// Units that are free in one of them and not in the other; `null` if the sale is not loaded.
+    pub free_differs: Option<u64>,
 }
 
 /// What Redis knows of a sale.

@@ -212,9 +212,11 @@ impl Audit<'_> {
         let agreement = stats.as_ref().map(|stats| {
             let redis = stats.redis.as_ref();
             let shown = redis.map_or("not loaded".to_owned(), |it| it.free.to_string());
+            let differ = stats.free_differs;
+            let differ = differ.map_or("nobody knows which".to_owned(), |it| it.to_string());
             let found = format!(
-                "{shown} and {}, {} differ; {} held, {sold} sold",
-                stats.store.free, stats.free_differs, stats.store.held
+                "{shown} and {}, {differ} differ; {} held, {sold} sold",
+                stats.store.free, stats.store.held
             );
             (agrees(stats, free, sold), found)
         });
@@ -294,7 +296,7 @@ fn no_unit_twice(promise: &str, live: &[OrderView], top: u32) -> Check {
 
 fn agrees(stats: &Stats, free: u64, sold: u64) -> bool {
     let redis_free = stats.redis.as_ref().map(|it| it.free);
-    stats.free_differs == 0
+    stats.free_differs == Some(0)
         && redis_free == Some(free)
         && stats.store.free == free
         && stats.store.held == sold

@@ -162,7 +162,7 @@ fn redis_and_store_must_agree_with_each_other_and_with_what_was_sold() {
             pending: 0,
         }),
         store: StoreStats { free: 5, held },
-        free_differs: differs,
+        free_differs: Some(differs),
     };
     assert!(agrees(&stats(5, 95, 0), 5, 95));
     assert!(!agrees(&stats(4, 95, 1), 5, 95));

@@ -148,11 +148,13 @@ impl Orders for MemoryStore {
         self.step(
             || format!("end {id} {transition:?}"),
             |state| {
+                if transition == Transition::Pay {
+                    return Err(Error::Corrupt("no end".to_owned()));
+                }
                 let Some(order) = state.orders.get_mut(&id) else {
                     return Ok(Transitioned::Unknown);
                 };
                 let ended = match transition {
-                    Transition::Pay => return Err(Error::Corrupt("no end".to_owned())),
                     Transition::Expire if ignores_payments && order.state == OrderState::Paid => {
                         Some(OrderState::Expired)
                     }
