@@ -224,20 +224,20 @@ pub async fn change(world: World, router: Router, spike_id: SpikeId, change: Cha
     let (StatusCode::OK, Some(etag)) = (read.status, read.etag) else {
         return;
     };
-    let mut settings = serde_json::Map::new();
-    for field in [
-        "name",
-        "description",
-        "stock",
-        "limit_per_user",
-        "price",
-        "starts_at",
-        "ends_at",
-        "pay_within_secs",
-        "rules",
-    ] {
-        settings.insert(field.to_owned(), read.body[field].clone());
-    }
+    // Of what was read, the settings.
+    let fields = world
+        .store
+        .state()
+        .spikes
+        .get(&spike_id)
+        .map(|it| json!(it.settings));
+    let fields = fields
+        .as_ref()
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten();
+    let settings = fields.map(|(field, _)| (field.clone(), read.body[field].clone()));
+    let mut settings: serde_json::Map<String, Value> = settings.collect();
     match change {
         Change::Stock(stock) => settings.insert("stock".to_owned(), stock.into()),
         Change::Limit(limit) => settings.insert("limit_per_user".to_owned(), limit.into()),

@@ -54,6 +54,10 @@ pub enum Mutation {
     EndKeepsClaims,
     /// The sweeper's events go nowhere.
     SweeperPublishesNothing,
+    /// A real one once (ADR 18): a raise counts on units that a lowering has just retired.
+    RaiseCountsOnRetired,
+    /// A real one once (ADR 18): a buyer whom Redis has forgotten is not found by an audit. Here `learn` does not mark them.
+    ForgottenBuyer,
     /// The writer's failures count as done.
     FailedDeliveryIsForgotten,
 }
@@ -98,6 +102,11 @@ impl Mutation {
                 "if holder and holder ~= seen and holder ~= truth then return 0 end",
                 "",
             ),
+            Self::ForgottenBuyer => (
+                "learn",
+                "call('HSET', KEYS[2], user, truth .. '|' .. units)",
+                "if holder ~= truth then call('HSET', KEYS[2], user, truth .. '|' .. units) end",
+            ),
             Self::ReassignAgainAndAgain => (
                 "reassign",
                 "if standing == reservation and assigned ~= units then",
@@ -121,6 +130,7 @@ impl Mutation {
             | Self::WriterAcknowledgesBeforeCommit
             | Self::LateDuplicateRevives
             | Self::RetireBeyondTheTarget
+            | Self::RaiseCountsOnRetired
             | Self::UnitClaimsIgnored
             | Self::BuyersPlaceIgnored
             | Self::ConflictTakenForDone

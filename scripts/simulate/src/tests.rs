@@ -22,8 +22,12 @@ mod races;
 const SCHEDULES: u64 = 20_000;
 /// How many a defect has to show itself in.
 const ENOUGH: u64 = 6_000;
-/// Schedules that broke an invariant once: an audit that missed a buyer's mark, raises that counted on retired units.
-const REGRESSIONS: [u64; 4] = [10_684, 12_834, 61_484, 81_439];
+/// The defects that the simulator found in what shipped (ADR 18), each with a schedule that shows it. They are too rare for
+/// [`ENOUGH`] schedules.
+const REGRESSIONS: [(Mutation, u64); 2] = [
+    (Mutation::ForgottenBuyer, 6_867),
+    (Mutation::RaiseCountsOnRetired, 23_052),
+];
 
 /// What no schedule reaches: `offer` is called for units that an audit found to be nobody's, and whoever makes such a unit
 /// somebody's in between does so within the audit's lease. The compare is a second line; `stock` has its own test of it.
@@ -50,8 +54,12 @@ fn no_schedule_breaks_an_invariant() {
 }
 
 #[test]
-fn schedules_that_broke_an_invariant_once_do_so_no_more() {
-    for seed in REGRESSIONS {
+fn a_defect_that_shipped_once_is_caught_again() {
+    for (defect, seed) in REGRESSIONS {
+        assert!(
+            schedule::run(seed, Some(defect), false).is_err(),
+            "{defect:?} shows itself no longer at seed {seed}: look for another"
+        );
         if let Err(failure) = schedule::run(seed, None, false) {
             report(&failure);
         }
@@ -71,6 +79,7 @@ fn each_defect_is_caught() {
         .iter()
         .copied()
         .filter(|mutation| !OUT_OF_REACH.contains(mutation))
+        .filter(|mutation| REGRESSIONS.iter().all(|(defect, _)| defect != mutation))
         .filter(|mutation| run_many(1, ENOUGH, Some(*mutation)).is_ok())
         .collect();
     assert_eq!(survivors, []);

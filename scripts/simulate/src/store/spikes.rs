@@ -56,6 +56,7 @@ impl Spikes for MemoryStore {
     }
 
     async fn replace_spike(&self, was: &Spike, now: &Spike) -> Result<bool, Error> {
+        let counts_on_retired = self.is(Mutation::RaiseCountsOnRetired);
         self.step(
             || format!("replace spike by version {}", now.version),
             |state| {
@@ -68,7 +69,7 @@ impl Spikes for MemoryStore {
                     && if moves {
                         stored.top == was.top && stored.retired == was.retired
                     } else {
-                        stored.live_units() >= now.settings.stock
+                        counts_on_retired || stored.live_units() >= now.settings.stock
                     };
                 if seen {
                     *stored = Spike {
