@@ -3,8 +3,10 @@
 //! The adapter is chosen by the URL's scheme: `http://host:port/path` posts structured `CloudEvents` to a broker's
 //! ingress (a Knative broker or `K_SINK`, or the `local` broker as a process of its own).
 
+#[cfg(feature = "http")]
 mod breaker;
 pub mod envelope;
+#[cfg(feature = "http")]
 mod http_sink;
 
 #[cfg(any(test, feature = "testing"))]
@@ -19,6 +21,7 @@ use domain::OrderPlaced;
 use url::Url;
 
 pub use envelope::EnvelopeError;
+#[cfg(feature = "http")]
 pub use http_sink::HttpSink;
 
 /// Why an event is not acknowledged.
@@ -50,7 +53,7 @@ pub trait EventSink: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// No adapter of this build knows the scheme.
-    #[error("unknown scheme {0:?} of an event sink: expected http")]
+    #[error("no event sink for the scheme {0:?} in this build")]
     Scheme(String),
     /// The URL has no host, or cannot be the target of a request.
     #[error("not the address of an event sink")]
@@ -60,6 +63,7 @@ pub enum ConnectError {
 /// Builds the adapter for this URL. Nothing is connected yet: a broker that is away at start-up is met by retries.
 pub fn connect(url: &Url) -> Result<Arc<dyn EventSink>, ConnectError> {
     match url.scheme() {
+        #[cfg(feature = "http")]
         "http" => Ok(Arc::new(HttpSink::new(url)?)),
         other => Err(ConnectError::Scheme(other.to_owned())),
     }

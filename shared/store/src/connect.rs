@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::{DynamoStore, Store};
+use crate::Store;
 
 /// The URL names no store that this build can reach.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
     /// No adapter for this scheme is built in.
-    #[error("no store for the scheme {0:?}: expected dynamodb+http")]
+    #[error("no store for the scheme {0:?} in this build")]
     Scheme(String),
     /// What the adapter cannot use, for instance a missing host or a path.
     #[error("not an address of a store: {0}")]
@@ -23,7 +23,8 @@ pub enum ConnectError {
 /// protocol begins with a handshake will wait here.
 pub async fn connect(url: &Url) -> Result<Arc<dyn Store>, ConnectError> {
     match url.scheme() {
-        "dynamodb+http" => Ok(Arc::new(DynamoStore::connect(url)?)),
+        #[cfg(feature = "dynamodb")]
+        "dynamodb+http" => Ok(Arc::new(crate::DynamoStore::connect(url)?)),
         other => Err(ConnectError::Scheme(other.to_owned())),
     }
 }

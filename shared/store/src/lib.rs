@@ -7,12 +7,14 @@
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod connect;
+#[cfg(feature = "dynamodb")]
 mod dynamodb;
 pub mod port;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use connect::{ConnectError, connect};
+#[cfg(feature = "dynamodb")]
 pub use dynamodb::DynamoStore;
 pub use port::{
     Claim, DeadLetter, DeadLetters, Error, Holder, LoginAttempts, Mark, Orders, Page, Placement,
