@@ -115,6 +115,39 @@ pub struct Stats {
     pub store: StoreStats,
     /// Units that are free in one of them and not in the other; `null` if the sale is not loaded.
     pub free_differs: Option<u64>,
+    /// Where every unit is.
+    pub balance: Balance,
+}
+
+/// The conservation of units.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Balance {
+    /// Units of reservations that are no order yet.
+    pub queued: u64,
+    /// Units of orders that wait for their payment.
+    pub placed: u64,
+    /// Units of paid orders.
+    pub paid: u64,
+    /// Units between two places.
+    pub settling: u64,
+    /// Whether every unit is in one place.
+    pub balances: bool,
+}
+
+impl Stats {
+    /// Whether nothing is under way: no reservation waits to be written, no unit is between two places, and all of them are
+    /// somewhere.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let is_drained = self.redis.as_ref().is_some_and(|it| it.pending == 0);
+        let Balance {
+            queued,
+            settling,
+            balances,
+            ..
+        } = self.balance;
+        is_drained && balances && queued == 0 && settling == 0
+    }
 }
 
 /// What Redis knows of a sale.

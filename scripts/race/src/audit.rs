@@ -203,7 +203,7 @@ impl Audit<'_> {
         let until = Instant::now() + self.rest;
         let stats = loop {
             let stats = self.admin.stats(self.sale.spike_id).await;
-            let rests = |stats: &Stats| agrees(stats, free, sold) && is_quiet(stats);
+            let rests = |stats: &Stats| agrees(stats, free, sold) && stats.is_quiet();
             if stats.as_ref().is_ok_and(rests) || Instant::now() > until {
                 break stats;
             }
@@ -222,8 +222,14 @@ impl Audit<'_> {
         });
         let pending = stats.as_ref().map(|stats| {
             let redis = stats.redis.as_ref();
-            let found = redis.map_or("not loaded".to_owned(), |it| it.pending.to_string());
-            (is_quiet(stats), found)
+            let pending = redis.map_or("not loaded".to_owned(), |it| it.pending.to_string());
+            let balance = &stats.balance;
+            let verb = if balance.balances { "" } else { "not " };
+            let found = format!(
+                "{pending} pending, {} queued, {} settling, {verb}all units accounted for",
+                balance.queued, balance.settling
+            );
+            (stats.is_quiet(), found)
         });
         let same = |error: &anyhow::Error| anyhow::anyhow!("{error:#}");
         [
@@ -231,7 +237,10 @@ impl Audit<'_> {
                 "units free in Redis = units free in the store",
                 agreement.map_err(same),
             ),
-            Check::made("nothing is pending", pending.map_err(same)),
+            Check::made(
+                "nothing is under way, and no unit is lost",
+                pending.map_err(same),
+            ),
         ]
     }
 
@@ -300,10 +309,7 @@ fn agrees(stats: &Stats, free: u64, sold: u64) -> bool {
         && redis_free == Some(free)
         && stats.store.free == free
         && stats.store.held == sold
-}
-
-fn is_quiet(stats: &Stats) -> bool {
-    stats.redis.as_ref().is_some_and(|it| it.pending == 0)
+        && stats.balance.placed + stats.balance.paid == sold
 }
 
 #[cfg(test)]

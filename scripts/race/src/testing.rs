@@ -149,6 +149,7 @@ impl Open {
             "redis": { "free": free, "buyers": held, "pending": 0 },
             "store": { "free": free, "held": held },
             "free_differs": 0,
+            "balance": { "queued": 0, "placed": held, "paid": 0, "settling": 0, "balances": true },
         })
     }
 }

@@ -252,8 +252,10 @@ impl Stage {
         let path = format!("/admin/spikes/{spike}/stats");
         let at_rest = async || {
             let stats = self.admin(Call::get(&path)).await.expect("200").json();
+            let balance = &stats["balance"];
+            let on_its_way = ["queued", "settling"].map(|it| balance[it].as_u64().unwrap());
             let quiet = stats["redis"]["pending"] == 0 && stats["free_differs"] == 0;
-            quiet.then_some(stats)
+            (quiet && balance["balances"] == true && on_its_way == [0, 0]).then_some(stats)
         };
         let stats = until("the sale is at rest", at_rest).await;
         let unit_sum = ["free", "held", "retired"].map(|it| stats["store"][it].as_u64().unwrap());

@@ -3,7 +3,7 @@ use http::Method;
 
 use super::*;
 use crate::{
-    api::{RedisStats, StoreStats},
+    api::{Balance, RedisStats, StoreStats},
     testing::{Shop, buyers},
 };
 
@@ -102,7 +102,7 @@ async fn figures_and_lists_that_cannot_be_read_are_broken_promises() {
         [
             GIVEN_BACK,
             "units free in Redis = units free in the store",
-            "nothing is pending"
+            "nothing is under way, and no unit is lost"
         ]
     );
 }
@@ -163,10 +163,40 @@ fn redis_and_store_must_agree_with_each_other_and_with_what_was_sold() {
         }),
         store: StoreStats { free: 5, held },
         free_differs: Some(differs),
+        balance: balance(0, 0, true),
     };
     assert!(agrees(&stats(5, 95, 0), 5, 95));
     assert!(!agrees(&stats(4, 95, 1), 5, 95));
     assert!(!agrees(&stats(5, 94, 0), 5, 95));
     assert!(!agrees(&stats(5, 95, 2), 5, 95));
     assert!(!agrees(&stats(5, 95, 0), 6, 94));
+}
+
+fn balance(queued: u64, settling: u64, balances: bool) -> Balance {
+    Balance {
+        queued,
+        placed: 95,
+        paid: 0,
+        settling,
+        balances,
+    }
+}
+
+#[test]
+fn a_unit_that_is_on_its_way_or_lost_is_found() {
+    let stats = |pending, balance| Stats {
+        redis: Some(RedisStats {
+            free: 5,
+            buyers: 95,
+            pending,
+        }),
+        store: StoreStats { free: 5, held: 95 },
+        free_differs: Some(0),
+        balance,
+    };
+    assert!(stats(0, balance(0, 0, true)).is_quiet());
+    assert!(!stats(1, balance(0, 0, true)).is_quiet());
+    assert!(!stats(0, balance(1, 0, true)).is_quiet());
+    assert!(!stats(0, balance(0, 1, true)).is_quiet());
+    assert!(!stats(0, balance(0, 0, false)).is_quiet());
 }
