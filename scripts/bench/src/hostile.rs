@@ -1,9 +1,10 @@
-//! Rows 23, 24, 29 and 32 of the list of faults: what hostile clients cost, in memory and in honest buyers' time.
+//! Rows 23, 24, 29, 31 and 32 of the list of faults: what hostile clients cost, in memory and in honest buyers' time.
 //!
 //! `local` is a process of its own, as it is shipped but for the profile. Its resident memory is read while the hostile
 //! clients are at it, over the lesser of what is resident before and after: what an earlier password's hash has left to
 //! the allocator must not hide what they cost.
 
+mod path_tokens;
 mod rules;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -34,8 +35,11 @@ const BODY_BYTES: usize = 10_000_000;
 /// Honest requests of one measurement, one after the other on each connection.
 const HONEST: usize = 4_000;
 const HONEST_AT_ONCE: usize = 4;
-/// Who guesses passwords in row 32, without a pause.
+/// Who guesses, without a pause.
 const GUESSERS: usize = 32;
+/// How often resident memory is read, and how often once all has been sent.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOKS_AFTER: u32 = 20;
 
 const KIB_PER_MIB: f64 = 1024.0;
 
@@ -47,6 +51,7 @@ pub(crate) async fn costs() -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![target.bodies().await?];
     findings.extend(target.held().await?);
     findings.push(target.guesses().await?);
+    findings.extend(path_tokens::guesses(&target).await?);
     process.stop().await?;
     findings.extend(rules::bombs().await?);
     Ok(findings)
@@ -66,6 +71,7 @@ fn build() -> anyhow::Result<PathBuf> {
 struct Target {
     id: u32,
     base_url: String,
+    bearer: HeaderValue,
     honest: Vec<Request>,
 }
 
@@ -85,6 +91,7 @@ impl Target {
         let target = Self {
             id: process.id().context("`local` has ended")?,
             base_url: process.base_url.clone(),
+            bearer: bearer.clone(),
             honest: honest.map(|path| Request::get(path).bearer(&bearer)).into(),
         };
         // The memory of the passwords' hashes goes back while there is something to do.
@@ -98,9 +105,8 @@ impl Target {
     /// Row 23: bodies of 10 MB, half of them in chunks.
     async fn bodies(&self) -> anyhow::Result<Finding> {
         let before = self.settled_mib().await?;
-        let (most, sent) = tokio::join!(self.most_while(before), self.send_bodies());
-        sent?;
-        let (most, after) = (most?, self.settled_mib().await?);
+        let most = self.most_while(before, self.send_bodies()).await?;
+        let after = self.settled_mib().await?;
         let details = format!(
             "{BODIES} bodies of 10 MB, {BODIES_AT_ONCE} at once: {before:.1} MiB before, at most {most:.1} while, {after:.1} after"
         );
@@ -265,12 +271,29 @@ impl Target {
         Ok(last)
     }
 
-    /// The most that is resident until a moment after the last change, for as long as large bodies take.
-    async fn most_while(&self, before: f64) -> anyhow::Result<f64> {
-        let mut most = before;
-        for _ in 0..40 {
+    /// The most that is resident while something is done, and for a moment after it.
+    async fn most_while(
+        &self,
+        before: f64,
+        done: impl Future<Output = anyhow::Result<()>>,
+    ) -> anyhow::Result<f64> {
+        let mut done = std::pin::pin!(done);
+        let (mut most, mut looks_left) = (before, None);
+        while looks_left != Some(0) {
             most = most.max(self.resident_mib().await?);
-            sleep(Duration::from_millis(50)).await;
+            let next = sleep(LOOK_EVERY);
+            if let Some(left) = &mut looks_left {
+                *left -= 1;
+                next.await;
+                continue;
+            }
+            tokio::select! {
+                done = &mut done => {
+                    done?;
+                    looks_left = Some(LOOKS_AFTER);
+                }
+                () = next => {}
+            }
         }
         Ok(most)
     }
