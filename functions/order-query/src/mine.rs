@@ -9,6 +9,7 @@ use axum::{
 use domain::{OrderId, OrderView, SpikeId, UserId};
 use runtime::extract::{Json, Path};
 use serde::{Deserialize, Serialize};
+use stock::Hold;
 
 use crate::{AppState, Error};
 
@@ -91,32 +92,36 @@ pub(crate) async fn my_order(
 
 async fn find(app: &AppState, spike_id: SpikeId, user_id: UserId) -> Result<Option<Mine>, Error> {
     let written = |order| Mine::Written(OrderView::from(&order));
-    if let Some(order) = app.store.live_order(spike_id, user_id).await? {
+    let live = match app.store.live_order(spike_id, user_id).await {
+        Err(away @ store::Error::Unavailable(_)) => {
+            // What a 202 has promised is seen all the same: nobody knows of an order yet, so it is queued.
+            let hold = app.stock.hold(spike_id, user_id).await?;
+            let pending = hold.filter(|hold| hold.pending).ok_or(away)?;
+            return Ok(Some(queued(spike_id, &pending)));
+        }
+        live => live?,
+    };
+    if let Some(order) = live {
         return Ok(Some(written(order)));
     }
     if let Some(hold) = app.stock.hold(spike_id, user_id).await? {
-        let order_id = hold.order_id;
-        let queued = || {
-            let quantity = hold.units.quantity();
-            Mine::Queued(Queued {
-                order_id,
-                spike_id,
-                quantity,
-                state: QueuedState::Queued,
-            })
-        };
-        return Ok(Some(
-            app.store
-                .order(order_id)
-                .await?
-                .map_or_else(queued, written),
-        ));
+        let order = app.store.order(hold.order_id).await?;
+        return Ok(Some(order.map_or_else(|| queued(spike_id, &hold), written)));
     }
     Ok(app
         .store
         .newest_order(spike_id, user_id)
         .await?
         .map(written))
+}
+
+fn queued(spike_id: SpikeId, hold: &Hold) -> Mine {
+    Mine::Queued(Queued {
+        order_id: hold.order_id,
+        spike_id,
+        quantity: hold.units.quantity(),
+        state: QueuedState::Queued,
+    })
 }
 
 /// While the spike is live, an order may be on its way that only its event knows of.

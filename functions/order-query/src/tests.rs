@@ -201,6 +201,26 @@ async fn what_cannot_be_known_is_unavailable() {
     }
 }
 
+#[tokio::test]
+async fn fault_14_while_the_store_is_away_a_promised_order_is_queued() {
+    let mut sale = Sale::of(3).await;
+    let placed = sale.reserve(user(), 1).await;
+    let (away, engine) = store::testing::store().await;
+    drop(engine);
+    sale.store = away;
+    let queued = get(&sale, placed.user_id, &mine(&sale)).await;
+    let body = queued.assert_json();
+    assert_eq!(
+        (&body["order_id"], &body["state"]),
+        (&json!(placed.order_id), &json!("queued"))
+    );
+    assert_eq!(queued.headers["retry-after"], "1");
+    // What was acknowledged is in the store, in whatever state.
+    sale.stock.ack(&placed).await.unwrap();
+    let unknown = get(&sale, placed.user_id, &mine(&sale)).await;
+    unknown.assert_problem(503, "unavailable");
+}
+
 #[test]
 fn the_document_lists_the_routes() {
     let paths = crate::openapi().paths.paths;
