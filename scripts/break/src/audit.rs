@@ -35,8 +35,18 @@ pub struct Found {
     pub rejected: usize,
 }
 
-/// Checks I1 to I4, I7 and I9 of the sale; whoever came is asked for all of their orders. Cancelled and expired orders are
-/// the scenario's to expect. `top` is the highest unit that there is.
+impl Found {
+    /// How many units are in orders of this state.
+    fn units_in(&self, state: &str) -> u64 {
+        let orders = self.live.iter().filter(|order| order.state == state);
+        orders.map(|order| u64::from(order.units.quantity())).sum()
+    }
+}
+
+/// Checks I1 to I4, I7 and I9 of the sale; whoever came is asked for all of their orders. What the owners of live orders see
+/// is what the figures say of placed and paid units, so that no order is both paid and given back (I6), and no second
+/// delivery has taken a unit (I5). Cancelled and expired orders are the scenario's to expect. `top` is the highest unit that
+/// there is.
 pub async fn audit(
     shop: &Shop<'_>,
     shoppers: &[Shopper],
@@ -94,6 +104,11 @@ pub async fn audit(
     if stats.store.held != held {
         bail!("I1: the store holds {}, orders {held}", stats.store.held);
     }
+    let seen = ["placed", "paid"].map(|state| found.units_in(state));
+    let counted = [stats.balance.placed, stats.balance.paid];
+    if seen != counted {
+        bail!("I6: buyers see {seen:?} placed and paid units, the figures {counted:?}");
+    }
     strangers_learn_nothing(shop, shoppers, &found).await?;
     Ok(found)
 }
@@ -120,15 +135,18 @@ fn everybody_has_an_end(shoppers: &[Shopper]) -> anyhow::Result<()> {
     }
 }
 
-/// I4: waits until nothing is pending and Redis and the store agree about what is free.
+/// I4: waits until nothing is under way, Redis and the store agree about what is free, every unit is in one place, and Redis
+/// has the mark of a buyer for each live order and no other.
 pub async fn rest(shop: &Shop<'_>) -> anyhow::Result<Stats> {
     let until = Instant::now() + REST;
     loop {
         let stats = shop.stats().await?;
-        let quiet = stats.redis.as_ref().is_some_and(|redis| {
-            redis.pending == 0 && redis.free == stats.store.free && stats.free_differs == Some(0)
+        let agreed = stats.redis.as_ref().is_some_and(|redis| {
+            redis.free == stats.store.free
+                && stats.free_differs == Some(0)
+                && redis.buyers * u64::from(shop.terms.quantity) == stats.store.held
         });
-        if quiet {
+        if agreed && stats.is_quiet() {
             return Ok(stats);
         }
         if Instant::now() > until {

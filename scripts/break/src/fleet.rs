@@ -1,11 +1,12 @@
 //! The whole system as processes: Redis, store, broker, and each function that a sale needs.
 
 mod cast;
+mod tunables;
 
 use std::{
     path::{Path, PathBuf},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Mutex as StdMutex},
     time::Duration,
 };
 
@@ -24,18 +25,19 @@ use stock::Stock;
 use store::{DynamoStore, Users as _};
 use tempfile::TempDir;
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, RwLock, RwLockWriteGuard},
     time::{Instant, sleep},
 };
 
 pub use cast::free_port;
 use cast::{Cast, PATH_TOKEN_KEY, Servers, dynamo};
+pub use tunables::{Tunables, UNLIMITED};
 
 use crate::{
     gateway::Gateway,
     guard::Guard,
     redis::Redis,
-    service::{DEADLINE, Service},
+    service::{DEADLINE, Service, lock},
     tap::{self, Tap},
     wire::Wire,
 };
@@ -85,7 +87,19 @@ pub struct Fleet {
     pub guard: Arc<Guard>,
     /// Where everything is kept.
     pub dir: PathBuf,
+    /// The tunables of `spike`.
+    pub tunables: Tunables,
+    sweeping: Arc<Sweeping>,
     _dir: TempDir,
+}
+
+/// How the sweepers are called.
+#[derive(Default)]
+struct Sweeping {
+    /// Held for reading by every sweep.
+    turn: RwLock<()>,
+    /// What a sweeper answered that it should not.
+    defects: StdMutex<Vec<String>>,
 }
 
 impl Fleet {
@@ -94,10 +108,12 @@ impl Fleet {
         let temporary = tempfile::tempdir()?;
         let dir = temporary.path().canonicalize()?;
         let guard = Arc::new(Guard::start(&dir)?);
+        let tunables = Tunables::new(&dir)?;
         let cast = Cast {
             binaries,
             dir: &dir,
             guard: &guard,
+            tunables: &tunables,
         };
         let servers = Servers::start(&cast).await?;
         let gateway_port = GatewayPort::reserve()?;
@@ -141,6 +157,8 @@ impl Fleet {
             functions,
             guard,
             dir,
+            tunables,
+            sweeping: Arc::default(),
             _dir: temporary,
         };
         fleet.keep_sweeping()?;
@@ -168,8 +186,10 @@ impl Fleet {
         for wire in [&self.front_wire, &self.back_wire] {
             wire.delay(Duration::ZERO);
         }
-        for service in self.functions.iter().chain([&self.store, &self.broker]) {
+        self.tunables.restore()?;
+        for service in self.services() {
             service.ready().await?;
+            service.set_clock(0).await?;
             if service.life().armed {
                 service.kill().await?;
             }
@@ -177,13 +197,35 @@ impl Fleet {
         Ok(())
     }
 
+    fn services(&self) -> impl Iterator<Item = &Service> {
+        self.functions.iter().chain([&self.store, &self.broker])
+    }
+
     /// How often processes were killed so far, by us or by themselves at a failpoint.
     #[must_use]
     pub fn kills(&self) -> u32 {
-        let all = self.functions.iter().chain([&self.store, &self.broker]);
-        all.map(Service::life)
-            .map(|life| life.killed + life.aborted + life.drained)
+        let all = self.services().map(Service::life);
+        all.map(|life| life.killed + life.aborted + life.drained)
             .sum()
+    }
+
+    /// How often each process has ended so far in a way that nobody asked for.
+    #[must_use]
+    pub fn failed(&self) -> Vec<(&'static str, u32)> {
+        let all = self.services();
+        all.map(|service| (service.name, service.life().failed))
+            .collect()
+    }
+
+    /// What sweepers have answered since this was last asked, other than success or that something is away.
+    #[must_use]
+    pub fn defects(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.sweeping.defects))
+    }
+
+    /// Nothing is swept while this is held.
+    pub async fn without_sweeps(&self) -> RwLockWriteGuard<'_, ()> {
+        self.sweeping.turn.write().await
     }
 
     /// Both sweepers are called at the same time, again and again.
@@ -192,12 +234,20 @@ impl Fleet {
             let service = self.function(name).clone();
             let client = Client::new(&format!("http://127.0.0.1:{}", service.port), 2)?;
             let sweep = race::client::Request::post("/timers/sweep");
+            let sweeping = Arc::clone(&self.sweeping);
             tokio::spawn(async move {
                 loop {
                     sleep(SWEEP_EVERY).await;
-                    if service.life().ready {
-                        // A sweeper that is killed has no answer; the next call is for the next one.
-                        let _ = client.send(&sweep).await;
+                    let _turn = sweeping.turn.read().await;
+                    if !service.life().ready {
+                        continue;
+                    }
+                    // A sweeper that is killed has no answer; the next call is for the next one.
+                    if let Ok(answer) = client.send(&sweep).await
+                        && !answer.status.is_success()
+                        && answer.status.as_u16() != 503
+                    {
+                        lock(&sweeping.defects).push(answer.outcome());
                     }
                 }
             });
@@ -283,8 +333,19 @@ async fn database(port: u16) -> anyhow::Result<DynamoStore> {
     }
 }
 
-/// Makes the buyers' accounts and signs their tokens.
+/// Makes the buyers' accounts and signs their tokens. On a busy machine a try may get no answer in time; what it has made is
+/// amended by the next.
 async fn buyers(client: &Client, admin: &str, key: &Path) -> anyhow::Result<Vec<Buyer>> {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        match try_buyers(client, admin, key).await {
+            Err(_) if Instant::now() < until => sleep(SWEEP_EVERY).await,
+            made => return made,
+        }
+    }
+}
+
+async fn try_buyers(client: &Client, admin: &str, key: &Path) -> anyhow::Result<Vec<Buyer>> {
     let admin = race::admin::Admin::login(client, admin).await?;
     let clock = ServerClock::read(client).await?;
     let progress = Progress::new(true);

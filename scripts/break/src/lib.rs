@@ -9,6 +9,7 @@ pub mod audit;
 pub mod fleet;
 pub mod gateway;
 pub mod guard;
+pub mod logs;
 pub mod redis;
 pub mod scenarios;
 pub mod service;

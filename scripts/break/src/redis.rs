@@ -149,6 +149,31 @@ impl Redis {
         Ok(command.query_async(&mut connection).await?)
     }
 
+    /// From now on [`Redis::calls`] counts from 0.
+    pub async fn count_calls(&self) -> anyhow::Result<()> {
+        self.command(&["CONFIG", "RESETSTAT"]).await
+    }
+
+    /// How often a script was called by its SHA, and how often one was loaded, since [`Redis::count_calls`].
+    ///
+    /// Shape of a line: `cmdstat_script|load:calls=2,..`, in which Redis 6 does not name the subcommand.
+    pub async fn calls(&self) -> anyhow::Result<(u64, u64)> {
+        let info: String = self.command(&["INFO", "commandstats"]).await?;
+        let (mut called, mut loaded) = (0, 0);
+        for line in info.lines() {
+            let Some((command, figures)) = line.split_once(":calls=") else {
+                continue;
+            };
+            let calls: u64 = figures.split(',').next().unwrap_or_default().parse()?;
+            match command {
+                "cmdstat_evalsha" => called += calls,
+                "cmdstat_script|load" | "cmdstat_script" => loaded += calls,
+                _ => {}
+            }
+        }
+        Ok((called, loaded))
+    }
+
     /// Ends all connections but one, and takes no other for so long.
     pub async fn without_room_for(&self, time: Duration) -> anyhow::Result<()> {
         let mut connection = connect(self.port).await?;

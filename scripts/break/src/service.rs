@@ -5,7 +5,10 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -59,7 +62,8 @@ pub struct Life {
     pub killed: u32,
     /// How often it ended with success after a SIGTERM.
     pub drained: u32,
-    /// How often it ended in a way that nobody asked for: with an error, or by another signal.
+    /// How often it ended in a way that nobody asked for: with an error, by a signal that we did not send, with success and
+    /// no SIGTERM, or by aborting at no failpoint.
     pub failed: u32,
     /// Whether it will die at a failpoint.
     pub armed: bool,
@@ -77,6 +81,7 @@ pub struct Service {
     life: watch::Receiver<Life>,
     signals: mpsc::UnboundedSender<Signal>,
     failpoint: Arc<Mutex<Option<String>>>,
+    clock_offset_ms: Arc<AtomicI64>,
 }
 
 impl Service {
@@ -86,18 +91,21 @@ impl Service {
         let (lives, life) = watch::channel(Life::default());
         let (signals, asked) = mpsc::unbounded_channel();
         let failpoint = Arc::<Mutex<Option<String>>>::default();
+        let clock_offset_ms = Arc::<AtomicI64>::default();
         let service = Self {
             name: recipe.name,
             port: recipe.port,
             life,
             signals,
             failpoint: Arc::clone(&failpoint),
+            clock_offset_ms: Arc::clone(&clock_offset_ms),
         };
         let keeper = Keeper {
             recipe,
             guard,
             lives,
             failpoint,
+            clock_offset_ms,
         };
         tokio::spawn(keeper.keep(asked));
         service
@@ -146,6 +154,14 @@ impl Service {
         self.kill().await
     }
 
+    /// Replaces it by a process whose clock is so many milliseconds ahead, until this is called again.
+    pub async fn set_clock(&self, offset_ms: i64) -> anyhow::Result<()> {
+        if self.clock_offset_ms.swap(offset_ms, Ordering::Relaxed) == offset_ms {
+            return Ok(());
+        }
+        self.kill().await
+    }
+
     /// Waits until it has died at a failpoint once more than `before`, and runs again.
     pub async fn died(&self, before: u32) -> anyhow::Result<()> {
         let again = |life: &Life| life.aborted > before && life.ready;
@@ -158,6 +174,14 @@ struct Keeper {
     guard: Arc<Guard>,
     lives: watch::Sender<Life>,
     failpoint: Arc<Mutex<Option<String>>>,
+    clock_offset_ms: Arc<AtomicI64>,
+}
+
+/// How a process ended, and what it was told to do.
+struct End {
+    status: ExitStatus,
+    was_armed: bool,
+    was_told: Vec<Signal>,
 }
 
 impl Keeper {
@@ -165,7 +189,7 @@ impl Keeper {
         loop {
             let ended = self.run(&mut asked).await;
             match ended {
-                Ok(Some(status)) => self.note_end(status).await,
+                Ok(Some(end)) => self.note_end(&end).await,
                 // Whoever kept the service is gone, and with it the process.
                 Ok(None) => return,
                 Err(error) => {
@@ -181,15 +205,16 @@ impl Keeper {
     async fn run(
         &self,
         asked: &mut mpsc::UnboundedReceiver<Signal>,
-    ) -> anyhow::Result<Option<ExitStatus>> {
+    ) -> anyhow::Result<Option<End>> {
         let failpoint = lock(&self.failpoint).take();
-        let armed = failpoint.is_some();
+        let was_armed = failpoint.is_some();
+        let mut was_told = Vec::new();
         let mut child = self.spawn(failpoint)?;
         let id = child.id().context("it has ended at once")?;
         self.guard.watch(id);
         self.lives.send_modify(|life| {
             life.starts += 1;
-            life.armed = armed;
+            life.armed = was_armed;
         });
         let mut ready = Box::pin(self.until_ready());
         let mut is_ready = false;
@@ -202,12 +227,19 @@ impl Keeper {
                 }
                 signal = asked.recv() => match signal {
                     None => return Ok(None),
-                    Some(signal) => self.send(&child, signal).await?,
+                    Some(signal) => {
+                        was_told.push(signal);
+                        self.send(&child, signal).await?;
+                    }
                 },
             }
         };
         self.guard.forget(id);
-        Ok(Some(status))
+        Ok(Some(End {
+            status,
+            was_armed,
+            was_told,
+        }))
     }
 
     fn spawn(&self, failpoint: Option<String>) -> anyhow::Result<Child> {
@@ -227,6 +259,10 @@ impl Keeper {
         command.env("PORT", port.to_string());
         if let Some(failpoint) = failpoint {
             command.env("FAILPOINT", failpoint);
+        }
+        let offset_ms = self.clock_offset_ms.load(Ordering::Relaxed);
+        if offset_ms != 0 {
+            command.env("CLOCK_OFFSET_MS", offset_ms.to_string());
         }
         command.stdin(Stdio::null()).stdout(log.try_clone()?);
         command.stderr(log).process_group(0).kill_on_drop(true);
@@ -284,19 +320,21 @@ impl Keeper {
         }
     }
 
-    async fn note_end(&self, status: ExitStatus) {
-        let signal = status.signal().and_then(Signal::from_named_raw);
-        let failed =
-            !status.success() && ![Some(Signal::KILL), Some(Signal::ABORT)].contains(&signal);
+    async fn note_end(&self, end: &End) {
+        let signal = end.status.signal().and_then(Signal::from_named_raw);
+        let killed = signal == Some(Signal::KILL) && end.was_told.contains(&Signal::KILL);
+        let aborted = signal == Some(Signal::ABORT) && end.was_armed;
+        let drained = end.status.success() && end.was_told.contains(&Signal::TERM);
+        let failed = !(killed || aborted || drained);
         self.lives.send_modify(|life| {
             life.ready = false;
-            life.killed += u32::from(signal == Some(Signal::KILL));
-            life.aborted += u32::from(signal == Some(Signal::ABORT));
-            life.drained += u32::from(status.success());
+            life.killed += u32::from(killed);
+            life.aborted += u32::from(aborted);
+            life.drained += u32::from(drained);
             life.failed += u32::from(failed);
         });
         if failed {
-            tracing::error!(function = self.recipe.name, %status, "it ended by itself");
+            tracing::error!(function = self.recipe.name, status = %end.status, "it ended by itself");
             sleep(AFTER_A_FAILED_START).await;
         }
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use domain::{Money, OrderId, SpikeId, spike::Settings};
+use domain::{Money, OrderId, SpikeId, Timestamp, spike::Settings};
 use race::{
     api::{Accepted, OrderView, PathToken, Stats},
     client::{Answer, Client, Request},
@@ -31,6 +31,8 @@ pub struct Terms {
     pub quantity: u32,
     /// How long an order waits for its payment.
     pub pay_within: Duration,
+    /// In how long it opens.
+    pub opens_in: Duration,
 }
 
 impl Terms {
@@ -41,6 +43,7 @@ impl Terms {
             units,
             quantity: 1,
             pay_within: Duration::from_hours(1),
+            opens_in: Duration::ZERO,
         }
     }
 }
@@ -53,6 +56,8 @@ pub struct Shop<'a> {
     pub spike_id: SpikeId,
     /// As it was opened.
     pub terms: Terms,
+    /// When it opens.
+    pub starts_at: Timestamp,
 }
 
 /// Somebody who came.
@@ -80,7 +85,9 @@ pub enum End {
 impl<'a> Shop<'a> {
     /// Opens a sale.
     pub async fn open(fleet: &'a Fleet, terms: Terms) -> anyhow::Result<Self> {
-        let settings = serde_json::to_value(settings(terms)?)?;
+        let settings = settings(terms)?;
+        let starts_at = settings.starts_at;
+        let settings = serde_json::to_value(settings)?;
         let request = Request::post("/admin/spikes").json(&settings);
         // A try without an answer may have made a spike, which nobody will ever look at.
         let made = settle(&fleet.client, &request.bearer(&fleet.admin_bearer)).await?;
@@ -90,6 +97,7 @@ impl<'a> Shop<'a> {
             fleet,
             spike_id,
             terms,
+            starts_at,
         })
     }
 
@@ -124,6 +132,30 @@ impl<'a> Shop<'a> {
             });
         }
         Crowd(tasks)
+    }
+
+    /// What it takes for the buyer of this number to order, with a path token of this moment.
+    pub async fn order(&self, buyer: usize) -> anyhow::Result<Request> {
+        let buyer = &self.fleet.buyers[buyer];
+        let token = Request::post(format!("/spikes/{}/token", self.spike_id));
+        let token = self.ask(buyer, token).await?.success("a path token")?;
+        let PathToken { token } = token.json()?;
+        let order = Request::post(format!("/spikes/{}/orders/{token}", self.spike_id));
+        let order = order.json(&json!({ "quantity": self.terms.quantity }));
+        Ok(order.bearer(&buyer.bearer))
+    }
+
+    /// What `Location` shows the buyer of this number now.
+    pub async fn mine(&self, buyer: usize) -> anyhow::Result<Answer> {
+        let path = format!("/spikes/{}/order", self.spike_id);
+        self.ask(&self.fleet.buyers[buyer], Request::get(path))
+            .await
+    }
+
+    /// The buyer of this number tries on until there is an end, as one of a crowd.
+    pub async fn goes_on(&self, buyer: usize) -> anyhow::Result<Shopper> {
+        let shoppers = self.crowd(buyer, 1, Duration::ZERO).ends().await;
+        shoppers.into_iter().next().context("nobody came")
     }
 
     /// The sale's figures.
@@ -171,7 +203,12 @@ fn settings(terms: Terms) -> anyhow::Result<Settings> {
             amount_minor: 4900,
             currency: "EUR".parse()?,
         },
-        starts_at: now - Duration::from_secs(2),
+        // Open for a moment already, unless it is to open later.
+        starts_at: if terms.opens_in.is_zero() {
+            now - Duration::from_secs(2)
+        } else {
+            now + terms.opens_in
+        },
         ends_at: now + Duration::from_hours(1),
         pay_within_secs: u32::try_from(terms.pay_within.as_secs())?,
         rules: Vec::new(),

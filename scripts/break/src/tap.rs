@@ -2,9 +2,8 @@
 
 use std::{
     convert::Infallible,
-    future::Future,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,9 +18,9 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-use crate::service::lock;
+use crate::fleet::free_port;
 
 /// The largest body that is passed on.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -82,31 +81,40 @@ impl Forwarder {
 pub fn serve<F, A>(handler: F) -> anyhow::Result<u16>
 where
     F: Fn(Request<Bytes>) -> A + Clone + Send + Sync + 'static,
-    A: Future<Output = Result<Response<Full<Bytes>>, Unanswered>> + Send,
+    A: Future<Output = Result<Response<Full<Bytes>>, Unanswered>> + Send + 'static,
 {
     let listener: TcpListener = local::listen(0)?;
     let port = listener.local_addr()?.port();
-    tokio::spawn(async move {
-        loop {
-            let Ok((stream, _)) = listener.accept().await else {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            };
-            let _ = stream.set_nodelay(true);
-            let handler = handler.clone();
-            let service = service_fn(move |request: Request<Incoming>| {
-                let handler = handler.clone();
-                async move {
-                    let (head, body) = request.into_parts();
-                    let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
-                    let body = body.map_err(|_| Unanswered { refused: false })?;
-                    handler(Request::from_parts(head, body.to_bytes())).await
-                }
-            });
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        }
-    });
+    tokio::spawn(accept(listener, handler));
     Ok(port)
+}
+
+async fn accept<F, A>(listener: TcpListener, handler: F)
+where
+    F: Fn(Request<Bytes>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Result<Response<Full<Bytes>>, Unanswered>> + Send + 'static,
+{
+    // With the future that accepts end the connections, too.
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let handler = handler.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let handler = handler.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
+                let body = body.map_err(|_| Unanswered { refused: false })?;
+                handler(Request::from_parts(head, body.to_bytes())).await
+            }
+        });
+        connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
 }
 
 /// What a tap does with a request.
@@ -114,8 +122,10 @@ where
 pub enum Mode {
     /// Passes it on.
     Pass,
-    /// Closes the connection.
+    /// Nobody listens: connections are refused, and those there were are closed.
     Refuse,
+    /// Closes the connection.
+    HangUp,
     /// Passes it on and never answers.
     Silent,
     /// Drops it and never answers.
@@ -148,8 +158,9 @@ pub struct Tap {
 #[derive(Debug)]
 struct Shared {
     target: u16,
-    mode: Mutex<Mode>,
+    mode: watch::Sender<Mode>,
     requests: AtomicU64,
+    answered: AtomicU64,
     instead: AtomicU64,
     forwarder: Forwarder,
 }
@@ -159,25 +170,37 @@ impl Tap {
     pub fn start(target: u16) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared {
             target,
-            mode: Mutex::new(Mode::Pass),
+            mode: watch::Sender::new(Mode::Pass),
             requests: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
             instead: AtomicU64::new(0),
             forwarder: Forwarder::default(),
         });
-        let serving = Arc::clone(&shared);
-        let handler = move |request| {
-            let shared = Arc::clone(&serving);
-            async move { shared.answer(request).await }
-        };
-        let port = serve(handler).context("a tap")?;
+        // Not one that the system may lend to an outgoing connection while nobody listens.
+        let port = free_port().context("a tap")?;
+        let listener = local::listen(port)?;
+        tokio::spawn(Arc::clone(&shared).listen(port, listener));
         Ok(Self { port, shared })
     }
 
     /// From now on.
     pub fn set(&self, mode: Mode) {
-        self.shared.requests.store(0, Ordering::Relaxed);
-        self.shared.instead.store(0, Ordering::Relaxed);
-        *lock(&self.shared.mode) = mode;
+        let Shared {
+            requests,
+            answered,
+            instead,
+            ..
+        } = &*self.shared;
+        for count in [requests, answered, instead] {
+            count.store(0, Ordering::Relaxed);
+        }
+        self.shared.mode.send_replace(mode);
+    }
+
+    /// How many requests have been answered by the server since the mode was set.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.shared.answered.load(Ordering::Relaxed)
     }
 
     /// How many requests came since the mode was set, and how many of them were answered in place of the server.
@@ -192,28 +215,58 @@ impl Tap {
 }
 
 impl Shared {
+    /// Listens whenever connections are not refused.
+    async fn listen(self: Arc<Self>, port: u16, listener: TcpListener) {
+        let mut listener = Some(listener);
+        let mut modes = self.mode.subscribe();
+        loop {
+            let serving = Arc::clone(&self);
+            let handler = move |request| {
+                let shared = Arc::clone(&serving);
+                async move { shared.answer(request).await }
+            };
+            if let Some(listener) = listener.take() {
+                let refused = async { modes.wait_for(|mode| *mode == Mode::Refuse).await.is_ok() };
+                tokio::select! {
+                    () = accept(listener, handler) => {}
+                    _ = refused => {}
+                }
+            }
+            // The sender is our own.
+            let _ = modes.wait_for(|mode| *mode != Mode::Refuse).await;
+            listener = local::listen(port).ok();
+            if listener.is_none() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+
+    /// Passes a request on.
+    async fn pass(&self, request: &Request<Bytes>) -> Result<Response<Full<Bytes>>, Unanswered> {
+        let answer = self.forwarder.forward(self.target, request).await?;
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        Ok(answer)
+    }
+
     async fn answer(&self, request: Request<Bytes>) -> Result<Response<Full<Bytes>>, Unanswered> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let mode = *lock(&self.mode);
+        let mode = *self.mode.borrow();
         match mode {
-            Mode::Pass => self.forwarder.forward(self.target, &request).await,
-            Mode::Refuse => Err(Unanswered { refused: true }),
+            Mode::Refuse | Mode::HangUp => Err(Unanswered { refused: true }),
             Mode::Silent => {
-                let _ = self.forwarder.forward(self.target, &request).await;
+                let _ = self.pass(&request).await;
                 never().await
             }
             Mode::Lost => never().await,
             Mode::Repeat(times) => {
                 for _ in 1..times {
-                    let _ = self.forwarder.forward(self.target, &request).await;
+                    let _ = self.pass(&request).await;
                 }
-                self.forwarder.forward(self.target, &request).await
+                self.pass(&request).await
             }
             Mode::First(count, answer) if number < count => self.instead(answer),
             Mode::OfTen(count, answer) if number % 10 < count => self.instead(answer),
-            Mode::First(..) | Mode::OfTen(..) => {
-                self.forwarder.forward(self.target, &request).await
-            }
+            Mode::Pass | Mode::First(..) | Mode::OfTen(..) => self.pass(&request).await,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::ensure;
 use auth::{KeySet, SigningKey};
 
+use super::Tunables;
 use crate::{
     guard::Guard,
     redis::Redis,
@@ -71,6 +72,7 @@ pub(super) struct Cast<'a> {
     pub(super) binaries: &'a Path,
     pub(super) dir: &'a Path,
     pub(super) guard: &'a Arc<Guard>,
+    pub(super) tunables: &'a Tunables,
 }
 
 impl Cast<'_> {
@@ -156,6 +158,10 @@ impl Cast<'_> {
         let stock = ("STOCK_URL", format!("redis://127.0.0.1:{wire}/"));
         recipe.environment.extend(environment.iter().cloned());
         recipe.environment.push(stock);
+        if name == "spike" {
+            let path = self.tunables.path().display().to_string();
+            recipe.environment.push(("TUNABLES_FILE", path));
+        }
         Ok(self.start(recipe))
     }
 }
@@ -178,8 +184,6 @@ fn environment(
         ("ACCESS_TOKEN_KEYS", serde_json::to_string(&keys)?),
         ("ISSUER", key.issuer().to_owned()),
         ("PATH_TOKEN_KEY", PATH_TOKEN_KEY.to_owned()),
-        ("BUCKET_BURST", "0".to_owned()),
-        ("BUCKET_REFILL", "0".to_owned()),
     ])
 }
 
