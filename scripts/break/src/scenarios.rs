@@ -1,10 +1,13 @@
 //! The rows of the list of faults that need real processes.
 
 pub mod broker;
+pub mod clocks;
 pub mod functions;
 pub mod random;
 pub mod redis;
+pub mod slow_redis;
 pub mod store;
+pub mod tunables;
 
 use std::{pin::Pin, time::Duration};
 
@@ -77,11 +80,13 @@ scenarios![
     redis::fault_12_a_lagging_replica_takes_over,
     store::fault_14_the_store_is_away,
     store::fault_15_the_store_throttles,
+    clocks::fault_16_clocks_differ_by_five_minutes,
     functions::fault_17_two_sweepers_killed_at_every_step,
     functions::fault_19_cancel_and_pay_are_killed_between_store_and_redis,
     functions::fault_20_changes_of_a_sale_are_killed_half_way,
     random::fault_33_sigterm_under_load,
-    redis::fault_36_redis_is_slow_full_and_forgets_its_scripts,
+    tunables::fault_34_the_tunables_are_broken_and_swapped,
+    slow_redis::fault_36_redis_is_slow_full_and_forgets_its_scripts,
     random::fault_09_kill_anything_every_second,
 ];
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use http::header;
 use race::{
-    api::{Accepted, OrderView, PathToken},
+    api::{Accepted, OrderView},
     client::Request,
 };
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ pub async fn fault_01_killed_between_reserve_and_publish(
     let before = service.life().aborted;
     service.arm("spike.reserved", 1).await?;
     let buyer = &fleet.buyers[0];
-    let order = order_request(&shop, 0).await?;
+    let order = shop.order(0).await?;
     let answer = fleet.client.send(&order).await;
     ensure!(answer.is_err(), "a process that died has answered");
     service.died(before).await?;
@@ -71,7 +71,7 @@ pub async fn fault_01_killed_between_reserve_and_publish(
         ensure!(Instant::now() < until, "the sweeper does not publish it");
         sleep(Duration::from_millis(200)).await;
     };
-    let again = fleet.client.send(&order_request(&shop, 0).await?).await?;
+    let again = fleet.client.send(&shop.order(0).await?).await?;
     let Accepted { order_id } = again.success("the buyer's retry")?.json()?;
     ensure!(order_id == written.order_id, "another order for a retry");
     let shopper = Shopper {
@@ -91,15 +91,6 @@ pub async fn fault_01_killed_between_reserve_and_publish(
     Ok(())
 }
 
-async fn order_request(shop: &Shop<'_>, buyer: usize) -> anyhow::Result<Request> {
-    let buyer = &shop.fleet.buyers[buyer];
-    let token = Request::post(format!("/spikes/{}/token", shop.spike_id));
-    let token = shop.ask(buyer, token).await?.success("a path token")?;
-    let PathToken { token } = token.json()?;
-    let order = Request::post(format!("/spikes/{}/orders/{token}", shop.spike_id));
-    Ok(order.json(&json!({})).bearer(&buyer.bearer))
-}
-
 /// The buyer's retry gets the order that the first try has made.
 pub async fn fault_02_killed_after_the_brokers_ack(
     fleet: &Fleet,
@@ -116,10 +107,13 @@ pub async fn fault_09_the_writer_is_killed_around_its_commit(
     fleet: &Fleet,
     form: Form,
 ) -> anyhow::Result<()> {
-    for failpoint in ["read", "committed", "acked"] {
+    for failpoint in [
+        "order-writer.read",
+        "order-writer.committed",
+        "order-writer.acked",
+    ] {
         for passing in [2, 1, 5, 8].into_iter().take(form.pick(1, 4)) {
-            let failpoint = format!("order-writer.{failpoint}");
-            dies_during_a_sale(fleet, "order-writer", &failpoint, passing).await?;
+            dies_during_a_sale(fleet, "order-writer", failpoint, passing).await?;
         }
     }
     Ok(())
@@ -269,7 +263,7 @@ async fn paused_and_made(fleet: &Fleet) -> anyhow::Result<()> {
     // Who has an order is answered with it, paused or not, so that each try is a new buyer's.
     let mut buyer = 0;
     until("the sweeper pauses the sale", async || {
-        let order = order_request(&shop, buyer).await?;
+        let order = shop.order(buyer).await?;
         buyer += 1;
         Ok(fleet.client.send(&order).await?.outcome() == "409 paused")
     })

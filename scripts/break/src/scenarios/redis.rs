@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, ensure};
 use tokio::time::{Instant, sleep};
 
-use super::{Form, all_is_well, functions::until};
+use super::{Form, functions::until};
 use crate::{
     audit::{Allowed, audit, rest, sold_out},
     fleet::{Fleet, free_port},
@@ -163,37 +163,4 @@ pub async fn fault_12_a_lagging_replica_takes_over(
         late_buyers_get_the_rest(&shop, shoppers).await?;
     }
     Ok(())
-}
-
-/// Slow, far too slow, without its scripts, and without room for a client.
-pub async fn fault_36_redis_is_slow_full_and_forgets_its_scripts(
-    fleet: &Fleet,
-    form: Form,
-) -> anyhow::Result<()> {
-    let broken = Duration::from_secs(form.pick(2, 10));
-    let shop = Shop::open(fleet, terms()).await?;
-    let crowd = shop.crowd(0, BUYERS, broken * 2);
-    for delay in [50, 250] {
-        for wire in [&fleet.front_wire, &fleet.back_wire] {
-            wire.delay(Duration::from_millis(delay));
-        }
-        sleep(broken).await;
-    }
-    fleet.restore().await?;
-    all_is_well(&shop, &crowd.ends().await).await?;
-
-    let shop = Shop::open(fleet, terms()).await?;
-    let crowd = shop.crowd(0, BUYERS, broken);
-    for _ in 0..form.pick(4, 20) {
-        let redis = fleet.redis.lock().await;
-        let () = redis.command(&["SCRIPT", "FLUSH"]).await?;
-        drop(redis);
-        sleep(broken / 5).await;
-    }
-    all_is_well(&shop, &crowd.ends().await).await?;
-
-    let shop = Shop::open(fleet, terms()).await?;
-    let crowd = shop.crowd(0, BUYERS, broken);
-    fleet.redis.lock().await.without_room_for(broken).await?;
-    all_is_well(&shop, &crowd.ends().await).await.map(drop)
 }

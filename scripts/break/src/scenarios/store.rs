@@ -3,30 +3,46 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use race::client::Request;
+use race::{
+    api::{Accepted, OrderView},
+    client::Request,
+};
 use tokio::time::sleep;
 
 use super::{Form, all_is_well, broker::dead_letters};
 use crate::{
     fleet::Fleet,
     service::Signal,
-    shop::{Shop, Terms},
+    shop::{Shop, Terms, settle},
     tap::{Answer, Mode},
 };
 
-/// Once it hangs, once it is gone. 202s go on, and nothing becomes a dead letter.
+/// A buyer who is in no crowd.
+const LAST: usize = 390;
+
+/// Once it hangs, once it is gone. 202s go on, their orders are queued meanwhile, and nothing becomes a dead letter.
 pub async fn fault_14_the_store_is_away(fleet: &Fleet, form: Form) -> anyhow::Result<()> {
     let before = dead_letters(fleet).await?;
     let shop = Shop::open(fleet, Terms::units(40)).await?;
     let crowd = shop.crowd(0, 50, Duration::from_secs(4));
     sleep(Duration::from_secs(1)).await;
+    let order = shop.order(LAST).await?;
     fleet.store.signal(Signal::STOP);
-    let published = fleet.events.counts().0;
-    sleep(Duration::from_secs(form.pick(3, 60))).await;
-    let meanwhile = fleet.events.counts().0 - published;
+    let accepted = settle(&fleet.client, &order).await;
+    let queued = shop.mine(LAST).await;
+    sleep(Duration::from_secs(form.pick(2, 60))).await;
     fleet.store.signal(Signal::CONT);
-    ensure!(meanwhile > 0, "nobody could order while the store was away");
-    let shoppers = crowd.ends().await;
+    let accepted = accepted?.success("an order while the store was away")?;
+    let Accepted { order_id } = accepted.json()?;
+    let queued: OrderView = queued?.success("Location")?.json()?;
+    ensure!(
+        queued.order_id == order_id && !queued.is_durable(),
+        "I3: {order_id} was promised, and shown is {queued:?}"
+    );
+    let mut shoppers = crowd.ends().await;
+    let shopper = shop.goes_on(LAST).await?;
+    ensure!(shopper.accepted == [order_id], "I3: another order");
+    shoppers.push(shopper);
     all_is_well(&shop, &shoppers).await?;
 
     let shop = Shop::open(fleet, Terms::units(40)).await?;

@@ -20,10 +20,7 @@ fn start() -> mpsc::Sender<Job> {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
-            // Tests lie in `deps`, and the examples beside that.
-            let binary = std::env::current_exe().unwrap();
-            let binaries = binary.ancestors().nth(2).unwrap().join("examples");
-            let fleet = Fleet::start(&binaries).await.unwrap();
+            let fleet = Fleet::start(&super::examples()).await.unwrap();
             while let Ok((name, answer)) = tokio::task::block_in_place(|| todo.recv()) {
                 let scenario = ALL.iter().find(|it| it.name == name).unwrap();
                 let outcome = scenario.run(&fleet, Form::Short).await;
@@ -73,10 +70,12 @@ tests![
     fault_12_a_lagging_replica_takes_over,
     fault_14_the_store_is_away,
     fault_15_the_store_throttles,
+    fault_16_clocks_differ_by_five_minutes,
     fault_17_two_sweepers_killed_at_every_step,
     fault_19_cancel_and_pay_are_killed_between_store_and_redis,
     fault_20_changes_of_a_sale_are_killed_half_way,
     fault_33_sigterm_under_load,
+    fault_34_the_tunables_are_broken_and_swapped,
     fault_36_redis_is_slow_full_and_forgets_its_scripts,
     fault_09_kill_anything_every_second,
 ];
