@@ -37,7 +37,8 @@ pub(crate) async fn cancel(
         return Err(Error::NoOrder);
     }
     let now = app.stock.now();
-    let ended = sale::end_order(&*app.store, &app.stock, order_id, Transition::Cancel, now).await?;
+    let (store, cancel) = (app.store.as_ref(), Transition::Cancel);
+    let ended = sale::end_order(store, &app.stock, &*app.payments, order_id, cancel, now).await?;
     let (Transitioned::Done(order) | Transitioned::NotPlaced(order)) = ended else {
         return Err(Error::NoOrder);
     };

@@ -1,7 +1,7 @@
 //! `order-cancel`: gives a placed order up. `POST /orders/{order_id}/cancel`.
 //!
-//! The store decides the race with payment and expiry; then the units go back on sale in Redis. If Redis is away the
-//! sweeper puts them back. Statuses: 200, 400 `malformed`, 401 `unauthorized`, 404 `no-order`, 409 `order-paid`,
+//! The store decides the race with payment and expiry; then the units go back on sale in Redis, and what was charged for
+//! the order becomes a refund record. If Redis or the payment provider is away the sweeper does it. Statuses: 200, 400 `malformed`, 401 `unauthorized`, 404 `no-order`, 409 `order-paid`,
 //! 409 `order-ended`, 503 `unavailable`.
 
 mod cancel;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use auth::Authenticator;
 use axum::{Router, extract::FromRef, routing::post};
+use payments::Payments;
 use runtime::Code;
 use stock::Stock;
 use store::Store;
@@ -24,6 +25,8 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     /// The stock in Redis: gets the units back.
     pub stock: Stock,
+    /// The payment provider: charges nothing for the order any more, and says what it has charged.
+    pub payments: Arc<dyn Payments>,
     /// Of access tokens.
     pub authenticator: Authenticator,
 }

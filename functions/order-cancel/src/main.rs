@@ -2,8 +2,11 @@
 //!
 //! Environment: `STORE_URL`, `STOCK_URL`; `ACCESS_TOKEN_KEYS` (a JWK set), `ISSUER`; `PORT`. Secrets may be given as files, `NAME_FILE`.
 
+use std::sync::Arc;
+
 use auth::Authenticator;
 use order_cancel::AppState;
+use payments::TestMode;
 use runtime::{clock, env};
 use stock::Stock;
 
@@ -16,6 +19,7 @@ async fn main() -> anyhow::Result<()> {
         store::connect(&store_url)
     );
     let (stock, store) = (stock?, store?);
+    let payments = Arc::new(TestMode::new(clock::system()));
     let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
     let authenticator = Authenticator::new(
         env::secret("ACCESS_TOKEN_KEYS")?.expose(),
@@ -25,6 +29,7 @@ async fn main() -> anyhow::Result<()> {
     runtime::serve(order_cancel::router(AppState {
         store,
         stock,
+        payments,
         authenticator,
     }))
     .await

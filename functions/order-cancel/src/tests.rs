@@ -27,6 +27,7 @@ async fn send(sale: &Sale, request: Request<Body>) -> Answer {
     let app = runtime::app(crate::router(AppState {
         store,
         stock,
+        payments: sale.payments.clone(),
         authenticator,
     }));
     runtime::testing::send(app, request).await

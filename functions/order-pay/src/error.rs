@@ -2,9 +2,8 @@
 
 use axum::response::{IntoResponse, Response};
 use domain::order::Refund;
+use payments::NoAnswer;
 use runtime::{Code, Problem, problem};
-
-use crate::ChargeError;
 
 /// Why an order is not paid.
 #[derive(Debug, thiserror::Error)]
@@ -42,12 +41,9 @@ impl From<store::Error> for Error {
     }
 }
 
-impl From<ChargeError> for Error {
-    fn from(error: ChargeError) -> Self {
-        match error {
-            ChargeError::Declined => Self::Declined,
-            ChargeError::Unavailable(source) => Self::Provider(source),
-        }
+impl From<NoAnswer> for Error {
+    fn from(NoAnswer(source): NoAnswer) -> Self {
+        Self::Provider(source)
     }
 }
 

@@ -9,7 +9,6 @@
 
 mod error;
 mod pay;
-mod payments;
 mod refunds;
 
 use std::sync::Arc;
@@ -21,12 +20,12 @@ use axum::{
     routing::{get, post},
 };
 use domain::Clock;
+use payments::Payments;
 use runtime::Code;
 use store::Store;
 
 pub use error::Error;
-pub use pay::{Method, PayRequest};
-pub use payments::{ChargeError, Payments, TestMode};
+pub use pay::PayRequest;
 pub use refunds::{OwedRefund, RefundList};
 
 /// What the function works with.

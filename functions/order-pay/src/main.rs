@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use auth::Authenticator;
-use order_pay::{AppState, TestMode};
+use order_pay::AppState;
+use payments::TestMode;
 use runtime::{clock, env};
 
 #[tokio::main]

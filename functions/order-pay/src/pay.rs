@@ -2,7 +2,8 @@
 
 use auth::User;
 use axum::extract::State;
-use domain::{Order, OrderId, OrderState, OrderView, order::Payment, order::Refund};
+use domain::{Order, OrderId, OrderState, OrderView, order::Payment};
+use payments::{ChargeError, Method};
 use runtime::extract::{Json, Path};
 use serde::{Deserialize, Serialize};
 use store::{Refunded, Transitioned};
@@ -21,16 +22,6 @@ pub(crate) struct OrderPath {
 pub struct PayRequest {
     /// The means of payment.
     pub method: Method,
-}
-
-/// A means of payment. Test mode has two, and moves no money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// Always pays.
-    TestApprove,
-    /// Is always declined.
-    TestDecline,
 }
 
 /// Pays the caller's placed order.
@@ -61,9 +52,14 @@ pub(crate) async fn pay(
     let paid = match order.state {
         OrderState::Paid => order,
         OrderState::Placed => {
-            let payment = app.payments.charge(order_id, order.total, method).await?;
+            let charged = app.payments.charge(order_id, order.total, method).await;
             failpoint::pass("order-pay.charged");
-            let paid = settle(&app, order_id, payment).await?;
+            let paid = match charged {
+                Ok(payment) => settle(&app, order_id, payment).await?,
+                Err(ChargeError::Closed) => closed(&app, order_id).await?,
+                Err(ChargeError::Declined) => return Err(Error::Declined),
+                Err(ChargeError::Unavailable(source)) => return Err(Error::Provider(source)),
+            };
             failpoint::pass("order-pay.paid");
             paid
         }
@@ -84,27 +80,33 @@ async fn settle(app: &AppState, order_id: OrderId, payment: Payment) -> Result<O
     }
 }
 
-/// The answer for an order that has ended. An earlier call may have been charged without living to record it.
+/// Nothing is charged for the order any more: it has ended meanwhile, or is about to.
+async fn closed(app: &AppState, order_id: OrderId) -> Result<Order, Error> {
+    let order = app.store.order(order_id).await?.ok_or(Error::NoOrder)?;
+    match order.state {
+        OrderState::Paid => Ok(order),
+        OrderState::Placed | OrderState::Cancelled | OrderState::Expired | OrderState::Rejected => {
+            Err(Error::Ended(order.refund))
+        }
+    }
+}
+
+/// The answer for an order that has ended. An earlier call may have been charged without living to record it, and whoever
+/// ended the order may not have come to look yet.
 async fn ended(app: &AppState, order: Order) -> Result<Error, Error> {
     if order.refund.is_some() {
         return Ok(Error::Ended(order.refund));
     }
-    match app.payments.charged(order.id).await? {
+    match app.payments.close(order.id).await? {
         Some(payment) => owe(app, order.id, payment).await,
         None => Ok(Error::Ended(None)),
     }
 }
 
 async fn owe(app: &AppState, order_id: OrderId, payment: Payment) -> Result<Error, Error> {
-    let refund = Refund {
-        payment,
-        recorded_at: (app.clock)(),
-    };
-    match app.store.refund(order_id, &refund).await? {
-        Refunded::Recorded(order) => {
-            tracing::info!(order.id = %order_id, "late money is owed back");
-            Ok(Error::Ended(order.refund))
-        }
+    let now = (app.clock)();
+    match payments::owe(app.store.as_ref(), order_id, payment, now).await? {
+        Refunded::Recorded(order) => Ok(Error::Ended(order.refund)),
         // Ended orders stay ended and are never deleted, so neither can follow from what was read before.
         Refunded::Live(_) | Refunded::Unknown => Err(Error::Internal(store::Error::Corrupt(
             format!("order {order_id} ended and did not"),

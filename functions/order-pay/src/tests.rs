@@ -10,11 +10,12 @@ use domain::{
     Clock, Money, Order, OrderId, OrderPlaced, Role, SpikeId, Timestamp, UserId,
     order::{Payment, Transition},
 };
+use payments::{ChargeError, Method, NoAnswer, Payments, TestMode};
 use runtime::testing::Answer;
 use serde_json::{Value, json};
 use store::{Placement, Store};
 
-use crate::{AppState, ChargeError, Method, Payments, TestMode};
+use crate::AppState;
 
 fn now() -> Timestamp {
     Timestamp::from_millis(1_700_000_000_000)
@@ -140,8 +141,8 @@ impl Payments for Provider {
         }
     }
 
-    async fn charged(&self, order_id: OrderId) -> Result<Option<Payment>, ChargeError> {
-        self.inner.charged(order_id).await
+    async fn close(&self, order_id: OrderId) -> Result<Option<Payment>, NoAnswer> {
+        self.inner.close(order_id).await
     }
 }
 
@@ -238,6 +239,17 @@ async fn fault_18_a_charge_whose_caller_never_learned_of_it_is_owed_back_too() {
 }
 
 #[tokio::test]
+async fn an_order_that_is_about_to_expire_is_not_charged() {
+    let desk = Desk::open().await;
+    let order = desk.order().await;
+    // The sweeper closes it at the provider before the store ends it.
+    assert!(desk.payments.close(order.id).await.unwrap().is_none());
+    let refused = desk.pay(&order, "test-approve").await;
+    refused.assert_problem(409, "order-ended");
+    assert_eq!(refused.body.get("refund"), None);
+}
+
+#[tokio::test]
 async fn an_ended_order_is_not_charged() {
     let desk = Desk::open().await;
     let order = desk.order().await;
@@ -248,7 +260,7 @@ async fn an_ended_order_is_not_charged() {
     let refused = desk.pay(&order, "test-approve").await;
     refused.assert_problem(409, "order-ended");
     assert_eq!(refused.body.get("refund"), None);
-    assert!(desk.payments.charged(order.id).await.unwrap().is_none());
+    assert!(desk.payments.close(order.id).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -276,7 +288,7 @@ async fn fault_27_somebody_elses_order_is_an_unknown_one() {
         (foreign.headers, foreign.body),
         (unknown.headers, unknown.body)
     );
-    assert!(desk.payments.charged(order.id).await.unwrap().is_none());
+    assert!(desk.payments.close(order.id).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -322,7 +334,7 @@ async fn fault_22_a_body_that_is_not_ours_is_refused_before_money_moves() {
         .body(Body::empty())
         .unwrap();
     desk.call(nobody).await.assert_problem(401, "unauthorized");
-    assert!(desk.payments.charged(order.id).await.unwrap().is_none());
+    assert!(desk.payments.close(order.id).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -59,8 +59,9 @@ async fn fault_05_ten_deliveries_make_one_order_and_a_late_one_revives_nothing()
     }
     assert_eq!(sale.check_at_rest().await.len(), 4);
     let now = sale.stock.now();
-    let (store, id) = (sale.store.as_ref(), placed.order_id);
-    sale::end_order(store, &sale.stock, id, Transition::Cancel, now)
+    let (store, payments) = (sale.store.as_ref(), &*sale.payments);
+    let (id, cancel) = (placed.order_id, Transition::Cancel);
+    sale::end_order(store, &sale.stock, payments, id, cancel, now)
         .await
         .unwrap();
     assert_eq!(deliver(&app, &placed).await, StatusCode::NO_CONTENT);

@@ -1,6 +1,7 @@
-//! Orders with something to do: placed ones past `pay_by` expire, ended ones get their release finished.
+//! Orders with something to do: placed ones past `pay_by` expire, or are paid if their money has come; ended ones get their
+//! release and the record of their money finished.
 
-use domain::{Order, OrderState, order::Transition};
+use domain::{Order, OrderState};
 use futures::{StreamExt, stream};
 use store::Transitioned;
 
@@ -8,7 +9,8 @@ use crate::{AppState, Summary};
 
 /// How many orders one run settles; the rest is the next run's.
 const MOST_A_RUN: u32 = 1_000;
-const ORDERS_AT_ONCE: usize = 8;
+/// Most of the time of each is spent waiting for the payment provider.
+const ORDERS_AT_ONCE: usize = 32;
 
 /// Settles what is due by Redis' clock, the clock that `pay_by` was set by.
 ///
@@ -41,23 +43,25 @@ pub(crate) async fn settle(app: &AppState, summary: &mut Summary) -> Result<(), 
 
 async fn settle_order(app: &AppState, order: &Order) -> Result<Summary, sale::Error> {
     let (store, stock) = (app.store.as_ref(), &app.stock);
+    let (payments, now) = (app.payments.as_ref(), stock.now());
+    let mut summary = Summary::default();
     match order.state {
         OrderState::Placed => {
-            let ended =
-                sale::end_order(store, stock, order.id, Transition::Expire, stock.now()).await?;
-            let expired = u32::from(matches!(ended, Transitioned::Done(_)));
-            Ok(Summary {
-                expired,
-                ..Summary::default()
-            })
+            let ended = sale::expire_order(store, stock, payments, order.id, now).await?;
+            if let Transitioned::Done(order) = ended {
+                summary.paid = u32::from(order.state == OrderState::Paid);
+                summary.expired = u32::from(order.state == OrderState::Expired);
+            }
         }
-        OrderState::Paid => Ok(Summary::default()),
-        OrderState::Cancelled | OrderState::Expired | OrderState::Rejected => {
+        OrderState::Paid => {}
+        OrderState::Cancelled | OrderState::Expired => {
+            let finished = sale::finish_end(store, stock, payments, order, now).await?;
+            summary.released = u32::from(finished);
+        }
+        OrderState::Rejected => {
             sale::finish_release(store, stock, order).await?;
-            Ok(Summary {
-                released: 1,
-                ..Summary::default()
-            })
+            summary.released = 1;
         }
     }
+    Ok(summary)
 }

@@ -22,6 +22,7 @@ use axum::{Router, extract::State, routing::post};
 use domain::{Spike, SpikeId, Timestamp};
 use events::EventSink;
 use futures::{StreamExt, stream};
+use payments::Payments;
 use runtime::extract::Json;
 use serde::Serialize;
 use stock::Stock;
@@ -42,18 +43,25 @@ pub struct AppState {
     store: Arc<dyn Store>,
     stock: Stock,
     sink: Arc<dyn EventSink>,
+    payments: Arc<dyn Payments>,
     /// When this process last looked for open orders of spikes that Redis no longer has.
     looked: Arc<Mutex<HashMap<SpikeId, Timestamp>>>,
 }
 
 impl AppState {
-    /// Sweeps between `store` and `stock`; publishes what is pending to `sink`.
+    /// Sweeps between `store` and `stock`; publishes what is pending to `sink`, and asks `payments` about orders that end.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, stock: Stock, sink: Arc<dyn EventSink>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        stock: Stock,
+        sink: Arc<dyn EventSink>,
+        payments: Arc<dyn Payments>,
+    ) -> Self {
         Self {
             store,
             stock,
             sink,
+            payments,
             looked: Arc::default(),
         }
     }
@@ -72,8 +80,8 @@ impl AppState {
 /// What a run did.
 ///
 /// ```json
-/// {"spikes":1,"failed":0,"absent":0,"published":0,"expired":0,"released":0,"loaded":0,"configured":0,"retired":0,"audited":1,
-///  "repaired":0,"incidents":0,"closed":0,"shelved":0}
+/// {"spikes":1,"failed":0,"absent":0,"published":0,"expired":0,"paid":0,"released":0,"loaded":0,"configured":0,"retired":0,
+///  "audited":1,"repaired":0,"incidents":0,"closed":0,"shelved":0}
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(serde::Deserialize))]
@@ -88,6 +96,8 @@ pub struct Summary {
     pub published: u32,
     /// Orders that expired.
     pub expired: u32,
+    /// Orders past their deadline whose money had come: they are paid.
+    pub paid: u32,
     /// Ended orders whose release was finished.
     pub released: u32,
     /// Sales loaded into Redis.
@@ -115,6 +125,7 @@ impl std::ops::AddAssign for Summary {
         self.absent += other.absent;
         self.published += other.published;
         self.expired += other.expired;
+        self.paid += other.paid;
         self.released += other.released;
         self.loaded += other.loaded;
         self.configured += other.configured;

@@ -1,5 +1,8 @@
 //! Binary of `sweeper`: connects the store, Redis and the broker, then serves its router.
 
+use std::sync::Arc;
+
+use payments::TestMode;
 use runtime::{clock, env};
 
 #[tokio::main]
@@ -11,6 +14,7 @@ async fn main() -> anyhow::Result<()> {
         store::connect(&store_url),
         stock::Stock::connect(&stock_url, clock::system())
     );
-    let state = sweeper::AppState::new(store?, stock?, sink);
+    let payments = Arc::new(TestMode::new(clock::system()));
+    let state = sweeper::AppState::new(store?, stock?, sink, payments);
     runtime::serve(sweeper::router(state)).await
 }

@@ -300,6 +300,7 @@ impl Rest {
         let parts = Parts {
             store: self.store,
             stock: Stock::connect(&stock_url, clock.clone()).await?,
+            payments: Arc::new(payments::TestMode::new(clock.clone())),
             clock,
             keys: KeySet {
                 keys: vec![self.key.jwk()],

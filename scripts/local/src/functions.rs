@@ -6,6 +6,7 @@ use auth::{Authenticator, KeySet, Passwords, PathTokens, SigningKey};
 use axum::Router;
 use domain::Clock;
 use events::EventSink;
+use payments::Payments;
 use runtime::Live;
 use stock::Stock;
 use store::Store;
@@ -25,6 +26,8 @@ pub struct Parts {
     pub signing_key: Arc<SigningKey>,
     /// Makes and checks path tokens.
     pub path_tokens: PathTokens,
+    /// The payment provider.
+    pub payments: Arc<dyn Payments>,
     /// How often buyers may try.
     pub rates: Live<spike::Rates>,
 }
@@ -40,7 +43,12 @@ pub fn events(parts: &Parts) -> Router {
 
 /// What is reached from inside only: events and timers.
 pub fn private(parts: &Parts, sink: Arc<dyn EventSink>) -> Router {
-    let sweeper = sweeper::AppState::new(Arc::clone(&parts.store), parts.stock.clone(), sink);
+    let sweeper = sweeper::AppState::new(
+        Arc::clone(&parts.store),
+        parts.stock.clone(),
+        sink,
+        Arc::clone(&parts.payments),
+    );
     events(parts).merge(sweeper::router(sweeper))
 }
 
@@ -135,13 +143,14 @@ fn orders(parts: &Parts, authenticator: &Authenticator) -> Router {
     })
     .merge(order_pay::router(order_pay::AppState {
         store: Arc::clone(store),
-        payments: Arc::new(order_pay::TestMode::new(Arc::clone(&parts.clock))),
+        payments: Arc::clone(&parts.payments),
         authenticator: authenticator.clone(),
         clock: Arc::clone(&parts.clock),
     }))
     .merge(order_cancel::router(order_cancel::AppState {
         store: Arc::clone(store),
         stock: stock.clone(),
+        payments: Arc::clone(&parts.payments),
         authenticator: authenticator.clone(),
     }))
 }

@@ -116,6 +116,7 @@ impl Local {
         let parts = Parts {
             store: Arc::clone(&store),
             stock: stock.clone(),
+            payments: Arc::new(payments::TestMode::new(Arc::clone(&clock))),
             clock,
             keys: KeySet {
                 keys: vec![identity.signing_key.jwk()],

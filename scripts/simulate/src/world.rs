@@ -10,7 +10,7 @@ use auth::{PathTokens, testing::authenticator};
 use axum::Router;
 use domain::{Money, OrderId, OrderPlaced, SpikeId, UserId, order::Payment};
 use events::{EventSink, SendError, envelope};
-use order_pay::{ChargeError, Method, Payments, TestMode};
+use payments::{ChargeError, Method, NoAnswer, Payments, TestMode};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use stock::Stock;
 
@@ -130,6 +130,13 @@ impl World {
         PathTokens::new(&[7; 32]).expect("a key")
     }
 
+    /// A process' way to the payment provider.
+    #[must_use]
+    pub fn provider(&self, port: Port) -> Arc<dyn Payments> {
+        let world = self.clone();
+        Arc::new(Provider { world, port })
+    }
+
     /// A process that has just started, with nothing in its memory and a clock that is `skew_ms` ahead.
     pub fn start(&self, instance: Instance, part: Part, skew_ms: i64) -> Router {
         let way = Port {
@@ -148,6 +155,7 @@ impl World {
             port: way.clone(),
             part,
         });
+        let payments = self.provider(way);
         let authenticator = authenticator(stock.clock());
         match part {
             Part::Spike => {
@@ -174,19 +182,17 @@ impl World {
                 }))
             }
             Part::Writer => order_writer::router(order_writer::AppState::new(store, stock)),
-            Part::Sweeper => sweeper::router(sweeper::AppState::new(store, stock, sink)),
+            Part::Sweeper => sweeper::router(sweeper::AppState::new(store, stock, sink, payments)),
             Part::Till => {
                 let cancel = order_cancel::AppState {
                     store: store.clone(),
                     stock,
+                    payments: payments.clone(),
                     authenticator: authenticator.clone(),
                 };
                 let pay = order_pay::AppState {
                     store,
-                    payments: Arc::new(Provider {
-                        world: self.clone(),
-                        port: way,
-                    }),
+                    payments,
                     authenticator,
                     clock,
                 };
@@ -279,8 +285,19 @@ impl Payments for Provider {
         Ok(payment)
     }
 
-    async fn charged(&self, order_id: OrderId) -> Result<Option<Payment>, ChargeError> {
-        self.world.payments.charged(order_id).await
+    async fn close(&self, order_id: OrderId) -> Result<Option<Payment>, NoAnswer> {
+        let choice = self
+            .port
+            .enter(|| format!("close the payments of {order_id}"))
+            .await;
+        if choice == Choice::FailBefore {
+            return Err(NoAnswer("no answer".into()));
+        }
+        let charged = self.world.payments.close(order_id).await?;
+        if choice == Choice::FailAfter {
+            return Err(NoAnswer("no answer".into()));
+        }
+        Ok(charged)
     }
 }
 

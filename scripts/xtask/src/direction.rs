@@ -17,9 +17,19 @@ const SHARED: &[(&str, &[&str])] = &[
     ("events", &["cache", "domain", "observe"]),
     ("stock", &["cache", "domain", "observe"]),
     ("store", &["cache", "domain", "observe"]),
+    ("payments", &["cache", "domain", "observe", "store"]),
     (
         "sale",
-        &["access", "cache", "domain", "failpoint", "stock", "store"],
+        &[
+            "access",
+            "cache",
+            "domain",
+            "failpoint",
+            "observe",
+            "payments",
+            "stock",
+            "store",
+        ],
     ),
     ("runtime", &["cache", "domain", "observe"]),
     ("auth", &["cache", "domain", "runtime"]),
@@ -27,7 +37,7 @@ const SHARED: &[(&str, &[&str])] = &[
 
 /// Crates of ours that know nothing of HTTP servers. Their tests may start one.
 const WITHOUT_HTTP: &[&str] = &[
-    "access", "cache", "domain", "events", "sale", "stock", "store",
+    "access", "cache", "domain", "events", "payments", "sale", "stock", "store",
 ];
 
 /// What `WITHOUT_HTTP` must not use.

@@ -143,7 +143,8 @@ pub struct Order {
     pub payment: Option<Payment>,
     /// Money owed back.
     pub refund: Option<Refund>,
-    /// Whether an ended order's units are back in Redis. Always false while the order is live.
+    /// Whether nothing is left to do for an ended order: its units are back in Redis, and what was charged for it is on
+    /// record. Always false while the order is live.
     pub released: bool,
 }
 

@@ -52,6 +52,8 @@ instruments! {
         "Units that Redis handed out although they were another's.";
     REPAIRED: Counter["difference", "spike.id"] = "spike.differences.repaired", "{difference}",
         "Differences between store and Redis that an audit repaired.";
+    REFUNDS: Counter["spike.id"] = "spike.refunds.owed", "{order}",
+        "Orders that had ended when their money came: it is owed back.";
     INCIDENTS: Counter["kind"] = "spike.incidents", "{incident}",
         "What nothing repairs by itself: a person has to look.";
     DEAD_LETTERS: Counter["content"] = "spike.dead_letters", "{event}",

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use admission::Admission;
 pub use catalog::Catalog;
 pub use load::{LoadOutcome, Loadable, load};
-pub use release::{end_order, finish_release};
+pub use release::{end_order, expire_order, finish_end, finish_release};
 pub use retire::{Taken, retire_to_target, retire_unit};
 
 /// Which part did not answer. Whoever gets it may repeat the call, unless it [is a defect](Error::is_defect).

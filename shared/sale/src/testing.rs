@@ -6,6 +6,7 @@ use domain::{
     Currency, Money, Order, OrderId, OrderPlaced, Spike, SpikeId, Timestamp, Units, UserId,
     spike::Settings,
 };
+use payments::TestMode;
 use stock::{Request, Reserved, Stock, UnitState, testing::Redis};
 use store::{Holder, Placement, Store};
 
@@ -19,6 +20,8 @@ pub struct Sale {
     pub redis: Redis,
     /// The stock in it.
     pub stock: Stock,
+    /// The payment provider.
+    pub payments: Arc<TestMode>,
     /// The spike as it was made.
     pub spike: Spike,
     _engine: store::testing::Guard,
@@ -69,6 +72,7 @@ impl Sale {
         Self {
             store,
             redis,
+            payments: Arc::new(TestMode::new(stock.clock())),
             stock,
             spike,
             _engine: engine,

@@ -6,6 +6,8 @@ use store::{Holder, Transitioned};
 use super::*;
 use crate::testing::{Sale, user};
 
+mod money;
+
 #[tokio::test]
 async fn a_lost_sale_is_loaded_from_the_stores_claims() {
     let sale = Sale::of(5).await;
@@ -100,6 +102,7 @@ async fn fault_19_an_order_cancelled_twice_gives_its_units_back_once() {
         end_order(
             sale.store.as_ref(),
             &sale.stock,
+            &*sale.payments,
             placed.order_id,
             Transition::Cancel,
             sale.stock.now(),
@@ -131,6 +134,7 @@ async fn a_release_that_redis_missed_is_finished_by_a_repetition() {
     end_order(
         sale.store.as_ref(),
         &sale.stock,
+        &*sale.payments,
         placed.order_id,
         Transition::Cancel,
         now,

@@ -105,6 +105,7 @@ async fn fault_04_a_broker_that_is_away_is_asked_once_and_what_it_missed_comes_s
         Arc::clone(&sale.store),
         sale.stock.clone(),
         Arc::clone(&broker) as Arc<dyn EventSink>,
+        sale.payments.clone(),
     );
     let mut redis = sale.redis.connection().await;
     for _ in 0..250 {

@@ -80,6 +80,7 @@ impl Broken {
             },
             signing_key: Arc::new(signing_key),
             path_tokens: PathTokens::new(&[7; 32]).unwrap(),
+            payments: Arc::new(payments::TestMode::new(stock::testing::clock())),
             rates: Default::default(),
         };
         let limits = Limits {

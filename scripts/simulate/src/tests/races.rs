@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ::store::{Orders as _, Placement, Spikes as _};
-use domain::{Order, OrderId, OrderPlaced, OrderState, Timestamp, order::Transition};
+use domain::{Order, OrderId, OrderPlaced, OrderState, Timestamp};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use stock::Stock;
 use tokio::task::JoinHandle;
@@ -60,7 +60,7 @@ async fn race(seed: u64, won: &mut [u64; 3]) {
         port: port.clone(),
     };
     let stock = Stock::new(connection, world.steps.clock(0));
-    let sweeper = Arc::new(world.store.of(port));
+    let sweeper = Arc::new(world.store.of(port.clone()));
     let mut tasks = Vec::new();
     let mut orders = Vec::new();
     for number in 0..AT_ONCE {
@@ -90,8 +90,10 @@ async fn race(seed: u64, won: &mut [u64; 3]) {
             user_id,
         )));
         let (store, stock) = (Arc::clone(&sweeper), stock.clone());
+        let payments = world.provider(port.clone());
         tasks.push(tokio::spawn(async move {
-            let ended = sale::end_order(&*store, &stock, id, Transition::Expire, stock.now());
+            let now = stock.now();
+            let ended = sale::expire_order(&*store, &stock, &*payments, id, now);
             ended.await.unwrap();
         }));
     }
