@@ -322,7 +322,7 @@ async fn a_unit_that_both_sides_sell_does_not_balance() {
         units: &placed.units,
         keep: &domain::Units::none(),
     };
-    assert_eq!(rig.sale.stock.release(&give_back).await.unwrap(), 1);
+    assert_eq!(rig.sale.stock.release(&give_back).await.unwrap().offered, 1);
     let (at, _, balances) = balance(&rig).await;
     assert_eq!(
         (&at["free"], &at["placed"], balances),

@@ -51,23 +51,32 @@ pub(crate) async fn keep(
         redriven_at: None,
         ..letter(&headers, &body)
     };
+    // A letter that was sent again and has come back counts once more.
+    let kept = keeper.store.dead_letter(&letter.id).await?;
+    let is_new = kept.is_none_or(|kept| kept.redriven_at.is_some());
     keeper.store.add_dead_letter(&letter).await?;
-    report(&letter, &headers, &body);
+    report(&letter, is_new, &headers, &body);
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Counts the letter and says whose it is, as far as it can be read.
-fn report(letter: &DeadLetter, headers: &HeaderMap, body: &[u8]) {
+/// Counts the letter if it is new, and says whose it is, as far as it can be read.
+///
+/// The broker delivers a letter again until it has our answer. Where the store's answer was lost, too, the line is the only
+/// trace of it.
+fn report(letter: &DeadLetter, is_new: bool, headers: &HeaderMap, body: &[u8]) {
     let event = envelope::read(headers, body).ok();
     let content = if event.is_some() {
         "order"
     } else {
         "unreadable"
     };
-    observe::DEAD_LETTERS.add(1, [&content]);
+    if is_new {
+        observe::DEAD_LETTERS.add(1, [&content]);
+    }
     tracing::error!(
         dead_letter.id = letter.id,
         reason = letter.reason,
+        dead_letter.again = !is_new,
         order.id = event.as_ref().map(|event| field::display(event.order_id)),
         spike.id = event.as_ref().map(|event| field::display(event.spike_id)),
         user.id = event.as_ref().map(|event| field::display(event.user_id)),

@@ -25,12 +25,18 @@ pub(crate) async fn publish(sink: &dyn EventSink, placed: &OrderPlaced) -> bool 
             let refused = matches!(error, SendError::Refused(_));
             let outcome = if refused { "refused" } else { "unconfirmed" };
             observe::PUBLISHED.add(1, [&"buyer", &outcome]);
-            tracing::warn!(order.id = %placed.order_id, %error, "not published");
+            tracing::warn!(
+                order.id = %placed.order_id, spike.id = %placed.spike_id, user.id = %placed.user_id, %error,
+                "not published"
+            );
             false
         }
         Ok(None) | Err(_) => {
             observe::PUBLISHED.add(1, [&"buyer", &"unconfirmed"]);
-            tracing::warn!(order.id = %placed.order_id, "no answer from the broker");
+            tracing::warn!(
+                order.id = %placed.order_id, spike.id = %placed.spike_id, user.id = %placed.user_id,
+                "no answer from the broker"
+            );
             false
         }
     }

@@ -6,7 +6,7 @@
 
 mod finding;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use domain::{Order, OrderId, OrderPlaced, OrderState, Spike, SpikeId, Unit, Units, UserId};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -28,8 +28,8 @@ struct Found {
     differing: BTreeSet<Unit>,
     /// Reservations that are no order yet, with the units that Redis shows for them.
     in_flight: BTreeMap<(OrderId, UserId), Vec<Unit>>,
-    /// Orders whose claims and units agree.
-    settled: HashSet<OrderId>,
+    /// Orders whose claims and units agree, with their buyers.
+    settled: HashMap<OrderId, UserId>,
 }
 
 /// Orders that were asked for.
@@ -74,8 +74,8 @@ pub(crate) async fn audit(
     }
     put_back(app, spike.id, &found.in_flight, &mut sweep.summary).await?;
     let marked = forget_ended_buyers(app, spike.id, &found.settled, &mut sweep.summary).await?;
-    let unmarked = found.settled.difference(&marked).copied();
-    remember_buyers(app, spike.id, unmarked, &mut sweep.summary).await?;
+    found.settled.retain(|order, _| !marked.contains(order));
+    remember_buyers(app, spike.id, found.settled, &mut sweep.summary).await?;
     let differing: Units = found.differing.into_iter().collect();
     count_incidents(spike.id, &differing, &lease.differed, &mut sweep.summary);
     app.stock
@@ -91,7 +91,7 @@ pub(crate) async fn has_open_orders(app: &AppState, spike: &Spike) -> Result<boo
     for first in (1..=spike.top).step_by(CHUNK as usize) {
         let last = spike.top.min(first + CHUNK - 1);
         let claims = app.store.claims(spike.id, first, last).await?;
-        let known = orders(app, claims.iter().filter_map(order_of)).await?;
+        let known = orders(app, spike.id, claims.iter().filter_map(order_of)).await?;
         let is_open = |order: &Order| order.state == OrderState::Placed;
         if known.orders.iter().any(is_open) || !known.unreadable.is_empty() {
             return Ok(true);
@@ -132,12 +132,14 @@ async fn repair(
     let state = |unit: Unit| states.get(usize::try_from(unit - first).ok()?);
     let holders = suspects.iter().filter_map(|unit| held_by(state(unit)?));
     let claimed = claims.iter().filter_map(order_of);
-    let known = orders(app, holders.chain(claimed)).await?;
+    let known = orders(app, spike.id, holders.chain(claimed)).await?;
     let mut findings: Vec<(Unit, Finding)> = Vec::new();
     for unit in suspects.iter() {
         let Some(state) = state(unit) else { continue };
         let claim = claims.iter().find(|claim| claim.unit == unit);
-        let unreadable = |id: Option<OrderId>| id.is_some_and(|id| known.unreadable.contains(&id));
+        let unreadable = |it: Option<(OrderId, UserId)>| {
+            it.is_some_and(|(id, _)| known.unreadable.contains(&id))
+        };
         if unreadable(held_by(state)) || unreadable(claim.and_then(order_of)) {
             continue;
         }
@@ -185,13 +187,14 @@ async fn apply(
                 units: &one,
                 keep,
             };
-            app.stock.release(&release).await? > 0
+            !app.stock.release(&release).await?.is_nothing()
         }
         Finding::Learn { truth, seen } => app.stock.learn(spike_id, unit, truth, *seen, 0).await?,
         Finding::Retire => {
             let taken = sale::retire_unit(app.store.as_ref(), &app.stock, spike_id, unit).await?;
             match taken {
-                Taken::Retired | Taken::GivenBack | Taken::Anothers => true,
+                Taken::Retired | Taken::GivenBack => true,
+                Taken::Anothers { learned, .. } => learned,
                 Taken::RetiredBefore | Taken::Undecided => false,
             }
         }
@@ -243,7 +246,7 @@ async fn put_back(
 async fn forget_ended_buyers(
     app: &AppState,
     spike_id: SpikeId,
-    settled: &HashSet<OrderId>,
+    settled: &HashMap<OrderId, UserId>,
     summary: &mut Summary,
 ) -> Result<HashSet<OrderId>, sale::Error> {
     let (mut marked, mut cursor) = (HashSet::new(), None);
@@ -253,9 +256,10 @@ async fn forget_ended_buyers(
         let unsure: Vec<_> = page
             .holds
             .into_iter()
-            .filter(|(_, order, _)| !settled.contains(order))
+            .filter(|(_, order, _)| !settled.contains_key(order))
             .collect();
-        let known = orders(app, unsure.iter().map(|(_, order, _)| *order)).await?;
+        let named = unsure.iter().map(|(user, order, _)| (*order, *user));
+        let known = orders(app, spike_id, named).await?;
         for (user_id, order_id, units) in unsure {
             if known
                 .orders
@@ -270,7 +274,9 @@ async fn forget_ended_buyers(
                     units: &units,
                     keep,
                 };
-                app.stock.release(&release).await?;
+                if app.stock.release(&release).await?.is_nothing() {
+                    continue; // Somebody else has just done it.
+                }
                 summary.repaired += 1;
                 observe::REPAIRED.add(1, [&"ended-buyer", &spike_id]);
                 tracing::warn!(
@@ -290,10 +296,10 @@ async fn forget_ended_buyers(
 async fn remember_buyers(
     app: &AppState,
     spike_id: SpikeId,
-    unmarked: impl Iterator<Item = OrderId>,
+    unmarked: HashMap<OrderId, UserId>,
     summary: &mut Summary,
 ) -> Result<(), sale::Error> {
-    let known = orders(app, unmarked).await?;
+    let known = orders(app, spike_id, unmarked.into_iter()).await?;
     for order in known.orders.iter().filter(|order| order.state.is_live()) {
         let seen = Some(Seen::Order(order.id));
         let unit = order.units.highest();
@@ -316,28 +322,36 @@ async fn remember_buyers(
 fn count_incidents(spike_id: SpikeId, differing: &Units, before: &Units, summary: &mut Summary) {
     for unit in differing.iter().filter(|unit| before.contains(*unit)) {
         summary.incidents += 1;
-        observe::INCIDENTS.add(1, [&"difference-again"]);
+        observe::INCIDENTS.add(1, [&"difference-again", &spike_id]);
         tracing::error!(spike.id = %spike_id, unit, "incident: a repaired difference is there again");
     }
 }
 
-/// The orders of these ids. One that cannot be read is logged, and hides none of the others.
-async fn orders(app: &AppState, ids: impl Iterator<Item = OrderId>) -> Result<Known, sale::Error> {
-    let ids: HashSet<OrderId> = ids.collect();
-    let ids: Vec<OrderId> = ids.into_iter().collect();
+/// The orders of these ids, which are said to be these users'. One that cannot be read is logged, and hides none of the
+/// others.
+async fn orders(
+    app: &AppState,
+    spike_id: SpikeId,
+    named: impl Iterator<Item = (OrderId, UserId)>,
+) -> Result<Known, sale::Error> {
+    let named: HashMap<OrderId, UserId> = named.collect();
     let mut known = Known::default();
-    if ids.is_empty() {
+    if named.is_empty() {
         return Ok(known);
     }
+    let ids: Vec<OrderId> = named.keys().copied().collect();
     match app.store.orders(&ids).await {
         Ok(orders) => known.orders = orders,
         Err(store::Error::Corrupt(_)) => {
-            for id in ids {
+            for (id, user_id) in named {
                 match app.store.order(id).await {
                     Ok(order) => known.orders.extend(order),
                     Err(error @ store::Error::Corrupt(_)) => {
-                        observe::INCIDENTS.add(1, [&"unreadable-order"]);
-                        tracing::error!(order.id = %id, %error, "unreadable, and left alone");
+                        observe::INCIDENTS.add(1, [&"unreadable-order", &spike_id]);
+                        tracing::error!(
+                            order.id = %id, spike.id = %spike_id, user.id = %user_id, %error,
+                            "unreadable, and left alone"
+                        );
                         known.unreadable.insert(id);
                     }
                     Err(error) => return Err(error.into()),
@@ -349,16 +363,18 @@ async fn orders(app: &AppState, ids: impl Iterator<Item = OrderId>) -> Result<Kn
     Ok(known)
 }
 
-fn order_of(claim: &Claim) -> Option<OrderId> {
+fn order_of(claim: &Claim) -> Option<(OrderId, UserId)> {
     match claim.holder {
-        Holder::Order { order_id, .. } => Some(order_id),
+        Holder::Order { order_id, user_id } => Some((order_id, user_id)),
         Holder::House => None,
     }
 }
 
-fn held_by(state: &UnitState) -> Option<OrderId> {
+fn held_by(state: &UnitState) -> Option<(OrderId, UserId)> {
     match state {
-        UnitState::Held { order_id, .. } => Some(*order_id),
+        UnitState::Held {
+            order_id, user_id, ..
+        } => Some((*order_id, *user_id)),
         UnitState::OnOffer | UnitState::House | UnitState::Missing => None,
     }
 }

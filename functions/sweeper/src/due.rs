@@ -29,13 +29,16 @@ pub(crate) async fn settle(app: &AppState, summary: &mut Summary) -> Result<(), 
             Ok(one) => *summary += one,
             Err(sale::Error::Store(error)) if matches!(*error, store::Error::Corrupt(_)) => {
                 summary.incidents += 1;
-                observe::INCIDENTS.add(1, [&"unsettled"]);
+                observe::INCIDENTS.add(1, [&"unsettled", &order.spike_id]);
                 tracing::error!(
                     order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, %error,
                     "incident: an order that is due cannot be settled"
                 );
             }
-            Err(error) => tracing::warn!(order.id = %order.id, %error, "left to the next run"),
+            Err(error) => tracing::warn!(
+                order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, %error,
+                "left to the next run"
+            ),
         }
     }
     Ok(())

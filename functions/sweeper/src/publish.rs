@@ -65,7 +65,7 @@ async fn publish_due(
     for _ in 0..ROUNDS {
         let due = app.stock.take_due(spike_id, AT_ONCE).await?;
         for late in due.iter().filter(|due| due.age > ALARM_AFTER) {
-            observe::INCIDENTS.add(1, [&"pending-for-an-hour"]);
+            observe::INCIDENTS.add(1, [&"pending-for-an-hour", &spike_id]);
             tracing::error!(
                 order.id = %late.event.order_id, spike.id = %spike_id, user.id = %late.event.user_id, age_secs = late.age.as_secs(),
                 "a reservation is still not an order"

@@ -51,10 +51,10 @@ instruments! {
     CONFLICTS: Counter["spike.id"] = "spike.unit.conflicts", "{unit}",
         "Units that Redis handed out although they were another's.";
     REPAIRED: Counter["difference", "spike.id"] = "spike.differences.repaired", "{difference}",
-        "Differences between store and Redis that an audit repaired.";
+        "Differences between store, Redis and payment provider that were repaired.";
     REFUNDS: Counter["spike.id"] = "spike.refunds.owed", "{order}",
         "Orders that had ended when their money came: it is owed back.";
-    INCIDENTS: Counter["kind"] = "spike.incidents", "{incident}",
+    INCIDENTS: Counter["kind", "spike.id"] = "spike.incidents", "{incident}",
         "What nothing repairs by itself: a person has to look.";
     DEAD_LETTERS: Counter["content"] = "spike.dead_letters", "{event}",
         "Events that the queue gave up on.";

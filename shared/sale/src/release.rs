@@ -99,7 +99,7 @@ async fn give_back(stock: &Stock, order: &Order) -> Result<u32, Error> {
         })
         .await?;
     failpoint::pass("sale.released");
-    Ok(released)
+    Ok(released.offered)
 }
 
 /// Pays the order with money that somebody else charged; nothing if it has ended meanwhile.

@@ -1,6 +1,6 @@
 //! Lowering stock: a purchase by the house (rule 7).
 
-use domain::{Spike, SpikeId, Unit, Units};
+use domain::{OrderId, Spike, SpikeId, Unit, Units, UserId};
 use futures::{StreamExt, stream};
 use stock::{Stock, Truth};
 use store::{Claim, Holder, Retirement, Store};
@@ -20,7 +20,14 @@ pub enum Taken {
     /// The target is met: it is on offer again.
     GivenBack,
     /// It is a buyer's, and Redis knows that now.
-    Anothers,
+    Anothers {
+        /// The buyer's order.
+        order_id: OrderId,
+        /// The buyer.
+        user_id: UserId,
+        /// Whether Redis knows it by this call.
+        learned: bool,
+    },
     /// Its buyer's order has just ended. Nothing is done; it is to be asked about again.
     Undecided,
 }
@@ -67,6 +74,7 @@ async fn retire_units(
             Ok(Taken::Undecided) => {}
             Ok(taken) => {
                 settled.push(unit);
+                report_conflict(spike_id, unit, taken);
                 let is_new = u32::from(taken == Taken::Retired);
                 done += is_new;
                 *retired += is_new;
@@ -78,6 +86,22 @@ async fn retire_units(
         .settle(spike_id, &settled.into_iter().collect())
         .await?;
     failure.map_or(Ok(done), Err)
+}
+
+/// The house took what is a buyer's: that is a conflict like any other.
+fn report_conflict(spike_id: SpikeId, unit: Unit, taken: Taken) {
+    if let Taken::Anothers {
+        order_id,
+        user_id,
+        learned: true,
+    } = taken
+    {
+        observe::CONFLICTS.add(1, [&spike_id]);
+        tracing::warn!(
+            spike.id = %spike_id, unit, order.id = %order_id, user.id = %user_id,
+            "unit conflict: the house took a unit that is a buyer's"
+        );
+    }
 }
 
 /// Makes the house's hold of a unit durable, or gives the unit back.
@@ -96,34 +120,30 @@ pub async fn retire_unit(
                 .await?;
             Ok(Taken::GivenBack)
         }
-        Retirement::Taken(holder) => {
-            let is_live = learn(store, stock, spike_id, Claim { unit, holder }).await?;
-            Ok(if is_live {
-                Taken::Anothers
-            } else {
-                Taken::Undecided
-            })
-        }
+        Retirement::Taken(holder) => learn(store, stock, spike_id, Claim { unit, holder }).await,
     }
 }
 
-/// Tells Redis that the unit is a buyer's; `false` if it no longer is.
+/// Tells Redis that the unit is a buyer's, if it still is.
 async fn learn(
     store: &dyn Store,
     stock: &Stock,
     spike_id: SpikeId,
     claim: Claim,
-) -> Result<bool, Error> {
-    let Holder::Order { order_id, .. } = claim.holder else {
-        return Ok(false);
+) -> Result<Taken, Error> {
+    let Holder::Order { order_id, user_id } = claim.holder else {
+        return Ok(Taken::Undecided);
     };
     let order = store.order(order_id).await?;
     let Some(order) = order.filter(|order| order.state.is_live()) else {
-        return Ok(false);
+        return Ok(Taken::Undecided);
     };
     let truth = Truth::of(&order);
-    stock
-        .learn(spike_id, claim.unit, &truth, Some(stock::Seen::House), 0)
-        .await?;
-    Ok(true)
+    let seen = Some(stock::Seen::House);
+    let learned = stock.learn(spike_id, claim.unit, &truth, seen, 0).await?;
+    Ok(Taken::Anothers {
+        order_id,
+        user_id,
+        learned,
+    })
 }

@@ -45,7 +45,7 @@ pub use outbox::{AuditLease, Due};
 pub use reserve::{Request, Reserved};
 pub use sale::{Claim, Config, Configured, Load, Loaded, Sale, Supply};
 pub use view::{BUYERS_AT_MOST, Buyers, Hold, UNITS_PER_CALL, UnitState};
-pub use write_back::{Reassigned, Release, Seen, Truth};
+pub use write_back::{Reassigned, Release, Released, Seen, Truth};
 
 use clock::RedisClock;
 use connection::Bounded;

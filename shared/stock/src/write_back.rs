@@ -25,6 +25,23 @@ pub struct Release<'a> {
     pub keep: &'a Units,
 }
 
+/// What giving units back has changed in Redis: nothing, if somebody else had done it before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Released {
+    /// How many units can be bought again.
+    pub offered: u32,
+    /// Whether the buyer's mark went, so that they can buy again.
+    pub forgotten: bool,
+}
+
+impl Released {
+    /// Whether there was nothing to do.
+    #[must_use]
+    pub fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+}
+
 /// What came of replacing units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reassigned {
@@ -82,9 +99,9 @@ impl Stock {
     }
 
     /// Puts on offer those of the units that Redis shows as held by this reservation, and forgets the reservation: its
-    /// outbox entry, and the buyer's mark unless the order keeps units. Answers how many units can be bought again.
+    /// outbox entry, and the buyer's mark unless the order keeps units. Answers what this call has changed.
     /// Only after a durable transition; doing it again is harmless. A sale that is not loaded is left alone.
-    pub async fn release(&self, release: &Release<'_>) -> Result<u32, Error> {
+    pub async fn release(&self, release: &Release<'_>) -> Result<Released, Error> {
         let keys = [Key::Sale, Key::Buyers, Key::Held, Key::Pending, Key::Free];
         let all = release.units.iter().chain(release.keep.iter()).collect();
         let placed = |units| OrderPlaced {
@@ -100,7 +117,7 @@ impl Stock {
             .arg(placed(release.units.clone()).member())
             .arg(placed(all).member())
             .arg(release.units.as_slice());
-        answer::number(self.quick(call).await?)
+        self.given_back(call).await
     }
 
     /// Puts on offer those of the units that the house holds in Redis; answers how many.
@@ -113,7 +130,15 @@ impl Stock {
             .arg("")
             .arg("")
             .arg(units.as_slice());
-        answer::number(self.quick(call).await?)
+        Ok(self.given_back(call).await?.offered)
+    }
+
+    async fn given_back(&self, call: Call) -> Result<Released, Error> {
+        let [offered, forgotten] = answer::values(self.quick(call).await?)?;
+        Ok(Released {
+            offered: answer::number(offered)?,
+            forgotten: answer::flag(forgotten)?,
+        })
     }
 
     /// Replaces those units of a reservation that the store found `taken`; the others stay.

@@ -146,7 +146,7 @@ impl Kit {
             units,
             keep,
         };
-        self.stock.release(&release).await.unwrap()
+        self.stock.release(&release).await.unwrap().offered
     }
 
     pub(crate) async fn reassign(&self, placed: &OrderPlaced, taken: &Units) -> Reassigned {

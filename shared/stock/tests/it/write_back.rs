@@ -1,7 +1,7 @@
 //! `release`, `ack`, `reassign` and `learn`.
 
 use domain::Units;
-use stock::{Hold, Reassigned, Reserved, Seen, Truth, UnitState};
+use stock::{Hold, Reassigned, Release, Released, Reserved, Seen, Truth, UnitState};
 
 use crate::kit::{Kit, known, order, units};
 
@@ -73,6 +73,31 @@ async fn a_release_takes_out_the_entry_of_a_reassigned_reservation_too() {
     reassigned.units = now_has;
     assert!(!kit.is_pending(&reassigned).await);
     assert_eq!(kit.hold(&placed).await, None);
+}
+
+#[tokio::test]
+async fn of_two_who_clean_up_after_an_order_one_is_told_that_it_did() {
+    let kit = Kit::running(5).await;
+    let placed = kit.buy(2).await;
+    let release = Release {
+        spike_id: placed.spike_id,
+        order_id: placed.order_id,
+        user_id: placed.user_id,
+        units: &placed.units,
+        keep: &Units::none(),
+    };
+    let (one, other) = tokio::join!(kit.stock.release(&release), kit.stock.release(&release));
+    let (one, other) = (one.unwrap(), other.unwrap());
+    let (did, did_not) = if one.is_nothing() {
+        (other, one)
+    } else {
+        (one, other)
+    };
+    let all = Released {
+        offered: 2,
+        forgotten: true,
+    };
+    assert_eq!((did, did_not), (all, Released::default()));
 }
 
 #[tokio::test]
