@@ -117,7 +117,10 @@ async fn place(app: &AppState, spike: &Spike, event: &OrderPlaced) -> Result<Pla
 /// Takes the reservation out of `pending`. What fails here is done by the sweeper, which publishes the event again.
 async fn acknowledge(app: &AppState, event: &OrderPlaced) {
     if let Err(error) = app.stock.ack(event).await {
-        tracing::warn!(order.id = %event.order_id, %error, "acknowledgement left to the sweeper");
+        tracing::warn!(
+            order.id = %event.order_id, spike.id = %event.spike_id, user.id = %event.user_id, %error,
+            "acknowledgement left to the sweeper"
+        );
     }
 }
 
@@ -140,8 +143,20 @@ async fn settle(app: &AppState, event: &OrderPlaced, order: &Order) {
         keep: &keep,
     };
     match app.stock.release(&release).await {
-        Ok(_) => acknowledge(app, event).await,
-        Err(error) => tracing::warn!(order.id = %order.id, %error, "release left to the sweeper"),
+        Ok(released) => {
+            if !released.is_nothing() {
+                observe::REPAIRED.add(1, [&"not-released", &event.spike_id]);
+                tracing::warn!(
+                    order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, units = %give,
+                    offered = released.offered, "units that the order does not hold are given back"
+                );
+            }
+            acknowledge(app, event).await;
+        }
+        Err(error) => tracing::warn!(
+            order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, %error,
+            "release left to the sweeper"
+        ),
     }
 }
 
@@ -161,7 +176,10 @@ async fn reject(
                 "order rejected"
             );
             if let Err(error) = sale::finish_release(app.store.as_ref(), &app.stock, &order).await {
-                tracing::warn!(order.id = %order.id, %error, "release left to the sweeper");
+                tracing::warn!(
+                    order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, %error,
+                    "release left to the sweeper"
+                );
             }
             acknowledge(app, event).await;
             Ok(Written::Rejected(reason))
@@ -196,7 +214,8 @@ async fn learn_taken(app: &AppState, event: &OrderPlaced, taken: &[Claim]) -> Re
         };
         observe::CONFLICTS.add(1, [&event.spike_id]);
         tracing::warn!(
-            spike.id = %event.spike_id, unit = claim.unit, order.id = %event.order_id, holder = ?claim.holder,
+            spike.id = %event.spike_id, unit = claim.unit, order.id = %event.order_id, user.id = %event.user_id,
+            holder = ?claim.holder,
             "unit conflict: Redis handed out a unit that is another's"
         );
         let seen = Some(Seen::Order(event.order_id));
@@ -267,9 +286,18 @@ async fn learn_order(app: &AppState, id: OrderId) {
             return Ok::<_, Error>(());
         };
         for unit in order.units.iter() {
-            app.stock
-                .learn(order.spike_id, unit, &Truth::of(&order), None, 0)
-                .await?;
+            let truth = Truth::of(&order);
+            if app
+                .stock
+                .learn(order.spike_id, unit, &truth, None, 0)
+                .await?
+            {
+                observe::REPAIRED.add(1, [&"holder-unknown", &order.spike_id]);
+                tracing::warn!(
+                    order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, unit,
+                    "Redis did not know the holder of a unit"
+                );
+            }
         }
         Ok(())
     };

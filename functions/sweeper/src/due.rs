@@ -1,7 +1,9 @@
 //! Orders with something to do: placed ones past `pay_by` expire, or are paid if their money has come; ended ones get their
 //! release and the record of their money finished.
 
-use domain::{Order, OrderState};
+use std::time::Duration;
+
+use domain::{Order, OrderState, Timestamp};
 use futures::{StreamExt, stream};
 use store::Transitioned;
 
@@ -11,6 +13,8 @@ use crate::{AppState, Summary};
 const MOST_A_RUN: u32 = 1_000;
 /// Most of the time of each is spent waiting for the payment provider.
 const ORDERS_AT_ONCE: usize = 32;
+/// How long the end of an order may be under way before somebody must have left it behind.
+const UNDER_WAY: Duration = Duration::from_secs(5);
 
 /// Settles what is due by Redis' clock, the clock that `pay_by` was set by.
 ///
@@ -66,5 +70,20 @@ async fn settle_order(app: &AppState, order: &Order) -> Result<Summary, sale::Er
             summary.released = 1;
         }
     }
+    if summary.released > 0 {
+        report_left_behind(order, now);
+    }
     Ok(summary)
+}
+
+/// Tells of an end that somebody died over, or could not finish. One that is under way is ordinary.
+fn report_left_behind(order: &Order, now: Timestamp) {
+    let ended_before = order.ended_at.map(|at| now.since(at)).unwrap_or_default();
+    if ended_before >= UNDER_WAY {
+        observe::REPAIRED.add(1, [&"not-released", &order.spike_id]);
+        tracing::warn!(
+            order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, units = %order.units,
+            state = order.state.as_str(), "an order's end that was left behind is finished"
+        );
+    }
 }

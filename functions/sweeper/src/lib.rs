@@ -108,7 +108,7 @@ pub struct Summary {
     pub retired: u32,
     /// Sales audited.
     pub audited: u32,
-    /// Differences between store and Redis that an audit repaired.
+    /// Differences between store and Redis that an audit repaired. What other steps make good is among their own numbers.
     pub repaired: u32,
     /// Differences that an audit found for the second time, and orders that cannot be ended.
     pub incidents: u32,

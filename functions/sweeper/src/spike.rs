@@ -153,6 +153,15 @@ async fn configure(
     if sale.version < spike.version || sale.gate != spike.gate() {
         let configured = app.stock.configure(&Config::of(spike)).await?;
         sweep.summary.configured = u32::from(configured == Configured::Applied);
+        // Closing a sale that is over is the sweeper's own work; anything else somebody has left undone.
+        let is_closing = sale.version == spike.version && spike.gate() == Gate::Closed;
+        if configured == Configured::Applied && !is_closing {
+            observe::REPAIRED.add(1, [&"not-configured", &spike.id]);
+            tracing::warn!(
+                spike.id = %spike.id, version = spike.version, was = sale.version, gate = spike.gate().as_str(),
+                "a configuration that Redis had missed"
+            );
+        }
     }
     Ok(())
 }
@@ -160,7 +169,14 @@ async fn configure(
 async fn raise(app: &AppState, spike: &Spike, sale: &Sale) -> Result<(), sale::Error> {
     if sale.top < spike.top {
         let none = domain::Units::none();
-        app.stock.offer(spike.id, spike.top, &none).await?;
+        let offered = app.stock.offer(spike.id, spike.top, &none).await?;
+        if offered > 0 {
+            observe::REPAIRED.add(1, [&"not-raised", &spike.id]);
+            tracing::warn!(
+                spike.id = %spike.id, top = spike.top, was = sale.top, offered,
+                "a raise that Redis had missed"
+            );
+        }
     }
     Ok(())
 }

@@ -79,6 +79,11 @@ async fn fill(store: &dyn Store, stock: &Stock, spike: &Spike) -> Result<LoadOut
     let loaded = stock.load(&load).await?;
     failpoint::pass("sale.loaded");
     tracing::info!(spike.id = %spike.id, epoch, outcome = ?loaded, "sale loaded");
+    // The first load is ordinary, and so is that of a sale that was dropped on purpose.
+    if epoch > 1 && !spike.shelved && loaded == Loaded::Filled {
+        observe::REPAIRED.add(1, [&"not-loaded", &spike.id]);
+        tracing::warn!(spike.id = %spike.id, epoch, "Redis had lost the sale");
+    }
     Ok(match loaded {
         Loaded::Filled => LoadOutcome::Loaded,
         Loaded::Present => LoadOutcome::Present,
