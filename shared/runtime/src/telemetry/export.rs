@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry::{KeyValue, metrics::MeterProvider as _};
 use opentelemetry_otlp::{
     MetricExporter, RetryPolicy, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
 };
 use opentelemetry_sdk::{
     Resource,
     metrics::{PeriodicReader, SdkMeterProvider},
-    trace::SdkTracerProvider,
+    trace::{IdGenerator as _, RandomIdGenerator, SdkTracerProvider},
 };
 use tokio::runtime::Handle;
 use url::Url;
@@ -25,7 +25,7 @@ use super::{
 /// What exports the signals of this process.
 pub(super) struct Pipeline {
     pub(super) tracers: SdkTracerProvider,
-    meters: SdkMeterProvider,
+    pub(super) meters: SdkMeterProvider,
 }
 
 impl Pipeline {
@@ -38,7 +38,7 @@ impl Pipeline {
         let base = Url::parse(endpoint).context("not a URL")?;
         anyhow::ensure!(base.scheme() == "http", "not an http:// URL");
         let base = base.as_str().trim_end_matches('/');
-        let resource = resource(service);
+        let resource = resource(service, &Resource::builder().build());
         let spans = SpanExporter::builder()
             .with_http()
             .with_http_client(Exporting::new(runtime.clone(), "traces"))
@@ -81,17 +81,49 @@ fn never() -> RetryPolicy {
     RetryPolicy::default().with_max_retries(0)
 }
 
-/// The function's name, unless `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` give another.
-fn resource(service: &'static str) -> Resource {
-    let given = Resource::builder().build();
-    let name = given
-        .get(&"service.name".into())
-        .map(|name| name.to_string());
-    let is_given = name.is_some_and(|name| !name.starts_with("unknown_service"));
-    let builder = Resource::builder();
-    if is_given {
-        builder.build()
-    } else {
-        builder.with_service_name(service).build()
+/// What `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` have `given`, with the function's name and a random instance
+/// where these are not among it.
+///
+/// Without the instance, sums of two processes of one function would be one series that jumps between the two.
+/// Source: <https://opentelemetry.io/docs/specs/semconv/resource/#service>.
+fn resource(service: &'static str, given: &Resource) -> Resource {
+    let is_given = |key: &'static str| {
+        let value = given.get(&key.into()).map(|value| value.to_string());
+        value.is_some_and(|value| !value.starts_with("unknown_service"))
+    };
+    let given_attributes = given.iter();
+    let given_attributes =
+        given_attributes.map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    let mut builder = Resource::builder_empty().with_attributes(given_attributes);
+    if !is_given("service.name") {
+        builder = builder.with_service_name(service);
+    }
+    if !is_given("service.instance.id") {
+        let random = RandomIdGenerator::default().new_trace_id();
+        builder = builder.with_attribute(KeyValue::new("service.instance.id", random.to_string()));
+    }
+    builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(resource: &Resource, key: &'static str) -> String {
+        resource.get(&key.into()).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_process_names_itself_unless_its_operator_has_named_it() {
+        let nothing = Resource::builder_empty().build();
+        let (one, other) = (resource("tested", &nothing), resource("tested", &nothing));
+        assert_eq!(text(&one, "service.name"), "tested");
+        let instance = |of| text(of, "service.instance.id");
+        assert_ne!(instance(&one), instance(&other));
+        let named = Resource::builder_empty().with_service_name("shop");
+        let named = named.with_attribute(KeyValue::new("service.instance.id", "pod-7"));
+        let named = resource("tested", &named.build());
+        assert_eq!(text(&named, "service.name"), "shop");
+        assert_eq!(instance(&named), "pod-7");
     }
 }

@@ -8,7 +8,10 @@ use axum::{
     http::{Request, StatusCode},
     routing::get,
 };
-use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+use opentelemetry::{
+    metrics::MeterProvider as _,
+    trace::{Tracer as _, TracerProvider as _},
+};
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 use tracing::instrument::WithSubscriber as _;
@@ -110,6 +113,26 @@ async fn what_is_measured_arrives_and_what_is_lost_is_counted() {
     );
     assert!((collector.sum("spike.telemetry.spans.lost", &[]) - 10_000.0).abs() < 0.1);
     assert!(collector.sum("spike.telemetry.exports.failed", &[("signal", "traces")]) >= 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_of_one_function_are_two_series() {
+    let collector = Collector::start();
+    for count in [1, 2] {
+        let process = pipeline(&collector.endpoint);
+        let meter = process.meters.meter("spike");
+        let counter = meter.u64_counter("tested.events");
+        counter.build().add(count, &[]);
+        stopped(process).await;
+    }
+    let series = collector.series();
+    let mut counts: Vec<f64> = series
+        .iter()
+        .filter(|it| it.name == "tested.events")
+        .map(|it| it.value)
+        .collect();
+    counts.sort_by(f64::total_cmp);
+    assert_eq!(counts, [1.0, 2.0], "{series:#?}");
 }
 
 /// Says in its body which trace it is in.

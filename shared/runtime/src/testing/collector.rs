@@ -44,6 +44,8 @@ pub struct Span {
 pub struct Series {
     /// `service.name`.
     pub service: String,
+    /// `service.instance.id`.
+    pub instance: String,
     /// The metric's name.
     pub name: String,
     /// Its unit.
@@ -162,7 +164,7 @@ async fn metrics(State(arrived): State<Arc<Mutex<Arrived>>>, body: Bytes) -> Sta
     let mut arrived = arrived.lock().unwrap();
     arrived.requests += 1;
     for of_resource in request.resource_metrics {
-        let service = service(of_resource.resource);
+        let resource = texts(of_resource.resource.unwrap().attributes);
         for metric in of_resource
             .scope_metrics
             .into_iter()
@@ -185,15 +187,16 @@ async fn metrics(State(arrived): State<Arc<Mutex<Arrived>>>, body: Bytes) -> Sta
             };
             for (attributes, value) in values {
                 let series = Series {
-                    service: service.clone(),
+                    service: resource["service.name"].clone(),
+                    instance: resource["service.instance.id"].clone(),
                     name: metric.name.clone(),
                     unit: metric.unit.clone(),
                     attributes,
                     value,
                 };
                 arrived.series.retain(|old| {
-                    (&old.service, &old.name, &old.attributes)
-                        != (&series.service, &series.name, &series.attributes)
+                    (&old.instance, &old.name, &old.attributes)
+                        != (&series.instance, &series.name, &series.attributes)
                 });
                 arrived.series.push(series);
             }
