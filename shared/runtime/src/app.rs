@@ -67,9 +67,9 @@ impl App {
         self.untraced(request).await
     }
 
-    /// As [`App::answer`], in a span that is part of the caller's trace.
+    /// As [`App::answer`], in a span.
     pub(crate) async fn traced(&self, request: Request) -> Response {
-        let span = trace::request(&request);
+        let span = trace::request(&request, telemetry::trusts_edge());
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.untraced(request).instrument(span.clone()).await;
         trace::answered(&span, &method, &path, response.status());

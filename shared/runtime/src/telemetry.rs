@@ -24,11 +24,14 @@ use export::Pipeline;
 pub use trace::event;
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const TRUST: &str = "TRUST_TRACEPARENT";
 /// How long the end of a process may wait for the endpoint.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// What exports; nothing unless the endpoint is set.
 static PIPELINE: OnceLock<Pipeline> = OnceLock::new();
+/// Whether the edge in front of this process sets `traceparent` itself.
+static TRUSTED: OnceLock<bool> = OnceLock::new();
 
 /// Starts logging for this process, filtered by `RUST_LOG` (`info` if it is not set), and exporting if an endpoint is set.
 /// Called on the process' runtime.
@@ -54,6 +57,7 @@ pub fn init(function: &'static str) {
     if let Some(refused) = refused {
         tracing::error!("{ENDPOINT} is {refused:#}; traces and metrics are not exported");
     }
+    let _ = TRUSTED.set(env::optional(TRUST).is_some_and(|it| it == "true"));
     if let Some(pipeline) = pipeline {
         let _ = PIPELINE.set(pipeline);
     }
@@ -78,6 +82,11 @@ pub async fn stop() {
 /// Whether there are traces.
 pub(crate) fn traces() -> bool {
     PIPELINE.get().is_some()
+}
+
+/// Whether the `traceparent` of requests is the edge's, and so continued.
+pub(crate) fn trusts_edge() -> bool {
+    TRUSTED.get().copied().unwrap_or(false)
 }
 
 /// Starts logging; whether this was the first call.

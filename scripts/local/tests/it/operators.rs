@@ -88,17 +88,23 @@ async fn one_trace_goes_from_the_purchase_to_the_written_order() {
     let (spike, buyer) = buy(&process).await;
     written(&process, &spike, &buyer).await;
 
-    let of_trace = |name: &'static str| {
-        let is_it = move |span: &Span| span.name == name && span.trace_id == TRACE_ID;
-        collector.span(is_it)
+    let is_accepted = |span: &Span| {
+        span.name == "POST /spikes/{}/orders/{}"
+            && span.attributes["http.response.status_code"] == "202"
     };
-    let purchase = of_trace("POST /spikes/{}/orders/{}").await;
+    let purchase = collector.span(is_accepted).await;
     assert_eq!(purchase.service, "local");
     assert_eq!(
-        purchase.parent_id, "b7ad6b7169203331",
-        "the buyer's own span"
+        (purchase.parent_id.as_str(), &purchase.links[..]),
+        ("", &[TRACE_ID.to_owned()][..]),
+        "the buyer's own trace is linked"
     );
-    assert_eq!(purchase.attributes["http.response.status_code"], "202");
+    let trace_id = &purchase.trace_id;
+    assert_ne!(trace_id, TRACE_ID);
+    let of_trace = |name: &'static str| {
+        let is_it = move |span: &Span| span.name == name && span.trace_id == *trace_id;
+        collector.span(is_it)
+    };
     let reserve = of_trace("reserve").await;
     assert_eq!(reserve.parent_id, purchase.span_id);
     let write = of_trace("order.write").await;
@@ -109,7 +115,7 @@ async fn one_trace_goes_from_the_purchase_to_the_written_order() {
     let in_trace = |id: &str| collector.spans().iter().any(|span| span.span_id == id);
     assert_eq!(write.links.len(), 1, "the delivery, a trace of its own");
     let transaction = collector
-        .span(|span| span.trace_id == TRACE_ID && span.name == "TransactWriteItems")
+        .span(|span| span.trace_id == *trace_id && span.name == "TransactWriteItems")
         .await;
     assert!(in_trace(&transaction.parent_id));
     let acknowledged = of_trace("ack").await;

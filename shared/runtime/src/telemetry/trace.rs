@@ -1,5 +1,4 @@
-//! Traces: one span for each request, continued from the caller's trace, and one for each event, continued from the
-//! buyer's.
+//! Traces: one span for each request, linked to the caller's trace, and one for each event, continued from the purchase's.
 //!
 //! No address is exported, since a purchase has its path token there: a span has the route's shape.
 
@@ -19,18 +18,25 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 /// The longest segment of our routes (`openid-configuration`). A path token is longer.
 const SEGMENT_MAX: usize = 20;
 
-/// The span of a request, continued from its `traceparent` if it has one.
-pub(crate) fn request(request: &Request) -> Span {
+/// The span of a request. Anybody can send a `traceparent`, and with it decide which trace is kept: it is a link only, unless
+/// the edge in front is `trusted` to have set it; then it is continued.
+pub(crate) fn request(request: &Request, trusted: bool) -> Span {
     let span = tracing::info_span!(
         target: observe::SPANS, "request",
         otel.name = method(request.method()), otel.kind = "server", otel.status_code = tracing::field::Empty,
         http.request.method = method(request.method()), http.route = tracing::field::Empty,
         http.response.status_code = tracing::field::Empty, trace.id = tracing::field::Empty,
     );
-    adopt(
-        &span,
-        TraceContextPropagator::new().extract(&Headers(request.headers())),
-    );
+    let caller = TraceContextPropagator::new().extract(&Headers(request.headers()));
+    if trusted {
+        adopt(&span, caller);
+    } else {
+        let linked = caller.span().span_context().clone();
+        if linked.is_valid() {
+            span.add_link(linked);
+        }
+        adopt(&span, Context::new());
+    }
     span
 }
 
