@@ -73,7 +73,7 @@ instruments! {
     PENDING: Gauge["spike.id"] = "spike.pending.entries", "{order}",
         "Reservations not known to be written at the last sweep.";
     PENDING_AGE: Gauge["spike.id"] = "spike.pending.age", "s",
-        "Age of the oldest of these.";
+        "Age of the oldest of these; where more than a thousand are pending, at least this.";
     SPANS_LOST: Counter["why"] = "spike.telemetry.spans.lost", "{span}",
         "Spans that were dropped because the queue was full or the endpoint did not take them.";
     EXPORTS_FAILED: Counter["signal"] = "spike.telemetry.exports.failed", "{request}",

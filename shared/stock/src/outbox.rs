@@ -117,10 +117,11 @@ impl Stock {
         }
     }
 
-    /// When the oldest reservation of the outbox was made, by its id; none if the outbox is empty.
+    /// When the oldest reservation of the outbox that was looked at was made, by its id; none if the outbox is empty.
     ///
-    /// Looks at the thousand that are due first and last. The oldest is among these: it is overdue, or each publish has
-    /// moved it on by its age.
+    /// Looks at the thousand that are due first and last, not at all: it is asked every few seconds. The oldest is among
+    /// these while each publish moves an entry on by its age. Beyond ten minutes all are moved on by as much, so where more
+    /// than a thousand wait, an older one may lie between. It is at least as old as the answer.
     pub async fn oldest_pending(&self, spike_id: SpikeId) -> Result<Option<Timestamp>, Error> {
         let mut oldest: Option<Timestamp> = None;
         for (first, last) in [(0, LOOKED_AT - 1), (-LOOKED_AT, -1)] {
