@@ -51,12 +51,15 @@ pub(crate) async fn keep(
         redriven_at: None,
         ..letter(&headers, &body)
     };
-    // A letter that was sent again and has come back counts once more.
-    let kept = keeper.store.dead_letter(&letter.id).await?;
-    let is_new = kept.is_none_or(|kept| kept.redriven_at.is_some());
+    let is_new = is_new(keeper.store.dead_letter(&letter.id).await?.as_ref());
     keeper.store.add_dead_letter(&letter).await?;
     report(&letter, is_new, &headers, &body);
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether a letter counts, of which this is kept: one that was sent again and has come back counts once more.
+pub(crate) fn is_new(kept: Option<&DeadLetter>) -> bool {
+    kept.is_none_or(|kept| kept.redriven_at.is_some())
 }
 
 /// Counts the letter if it is new, and says whose it is, as far as it can be read.

@@ -11,6 +11,7 @@ use axum::{
 };
 use domain::{Role, Timestamp, UserId};
 use http_body_util::BodyExt;
+use runtime::testing::collector::Collector;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -280,4 +281,29 @@ fn the_document_has_both_operations() {
             );
         }
     }
+}
+
+#[test]
+fn a_letter_counts_when_it_comes_and_when_it_comes_back() {
+    let mut kept = store::DeadLetter {
+        id: "1".to_owned(),
+        body: String::new(),
+        reason: String::new(),
+        received_at: NOW,
+        redriven_at: None,
+    };
+    assert!(keep::is_new(None));
+    assert!(!keep::is_new(Some(&kept)), "delivered twice");
+    kept.redriven_at = Some(NOW);
+    assert!(keep::is_new(Some(&kept)), "sent again, and back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_counted() {
+    let collector = Collector::start();
+    let rig = rig().await;
+    let kept = collector.watching(rig.keep(&[], "no event")).await;
+    assert_eq!(kept, StatusCode::NO_CONTENT);
+    // Other tests of this process may count at the same time.
+    assert!(collector.sum("spike.dead_letters", &[("content", "unreadable")]) >= 1.0);
 }

@@ -17,6 +17,7 @@ use super::*;
 
 mod apart;
 mod audits;
+mod counted;
 
 /// A broker that keeps what it is sent, or refuses everything.
 #[derive(Default)]

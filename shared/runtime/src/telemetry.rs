@@ -135,5 +135,12 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     );
 }
 
+/// Exports to `endpoint` until the answer is called, whatever the environment says. Spans are not gathered.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn export_to(endpoint: &str) -> anyhow::Result<impl FnOnce() + Send + 'static + use<>> {
+    let pipeline = Pipeline::start("tested", endpoint, &Handle::current())?;
+    Ok(move || pipeline.stop())
+}
+
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 
-use crate::{Limits, app, server};
+use crate::{Limits, app, server, telemetry};
 
 /// A span that arrived. Ids are in hexadecimal; the parent of a root is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +94,15 @@ impl Collector {
             std::future::pending(),
         ));
         Self { endpoint, arrived }
+    }
+
+    /// Does something while this process exports to the collector; afterwards all that was counted has arrived. Once in a
+    /// process, since instruments are started once.
+    pub async fn watching<T>(&self, something: impl Future<Output = T>) -> T {
+        let stop = telemetry::export_to(&self.endpoint).unwrap();
+        let answer = something.await;
+        tokio::task::spawn_blocking(stop).await.unwrap();
+        answer
     }
 
     /// The spans that have arrived.
