@@ -50,6 +50,10 @@ pub enum Mutation {
     ConflictTakenForDone,
     /// An expiry ends a paid order.
     ExpiryIgnoresPayment,
+    /// ADR 22: whoever ends an order does not ask what was charged for it.
+    MoneyIsNotAskedFor,
+    /// ADR 22: an order that was closed is charged all the same.
+    ClosedIsCharged,
     /// An ended order keeps its claims.
     EndKeepsClaims,
     /// The sweeper's events go nowhere.
@@ -135,6 +139,8 @@ impl Mutation {
             | Self::BuyersPlaceIgnored
             | Self::ConflictTakenForDone
             | Self::ExpiryIgnoresPayment
+            | Self::MoneyIsNotAskedFor
+            | Self::ClosedIsCharged
             | Self::EndKeepsClaims
             | Self::SweeperPublishesNothing
             | Self::FailedDeliveryIsForgotten => return None,
