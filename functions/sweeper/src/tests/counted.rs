@@ -1,5 +1,6 @@
 //! What operators see of what a sweep has repaired: driven by real events, received by a collector.
 
+use payments::Method;
 use runtime::testing::collector::Collector;
 use stock::UnitState;
 
