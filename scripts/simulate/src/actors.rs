@@ -85,6 +85,7 @@ pub async fn buy(world: World, router: Router, spike_id: SpikeId, user_id: UserI
     let what = format!("{user_id} buys {quantity}");
     let request = request(&world, "POST", path, (user_id, false), Some(body));
     let answer = call(&world, &router, &what, request).await;
+    world.book().told.insert(user_id, answer.status);
     if answer.status == StatusCode::ACCEPTED {
         let id = answer.body["order_id"]
             .as_str()
@@ -157,10 +158,58 @@ pub async fn sweep(world: World, router: Router) {
 pub async fn pay(world: World, router: Router, order_id: OrderId, user_id: UserId) {
     let body = json!({ "method": "test-approve" });
     let path = format!("/orders/{order_id}/pay");
+    let was_unwritten = !world.store.state().orders.contains_key(&order_id);
     let request = request(&world, "POST", path, (user_id, false), Some(body));
     let answer = call(&world, &router, &format!("{user_id} pays"), request).await;
     if answer.status == StatusCode::OK {
         world.book().paid.insert(order_id);
+    } else if was_unwritten {
+        // Row 6: not yet, and never a failure.
+        world.steps.saw("payment before the order is written");
+        let may = [
+            StatusCode::NOT_FOUND,
+            StatusCode::CONFLICT,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ];
+        if !may.contains(&answer.status) {
+            let status = answer.status;
+            world
+                .steps
+                .violate(format!("a payment for no order was answered {status}"));
+        }
+    }
+}
+
+/// Somebody looks at an order, their own or another's.
+pub async fn look(world: World, router: Router, order_id: OrderId, user_id: UserId) {
+    let path = format!("/orders/{order_id}");
+    let request = request(&world, "GET", path, (user_id, false), None);
+    let what = format!("{user_id} looks at {order_id}");
+    let answer = call(&world, &router, &what, request).await;
+    let owner = world.book().promised.get(&order_id).map(|(_, user)| *user);
+    if answer.status == StatusCode::OK && owner != Some(user_id) {
+        world
+            .steps
+            .violate(format!("{user_id} was shown the order of {owner:?}"));
+    }
+    world.book().seen.insert((order_id, user_id), answer.status);
+}
+
+/// A buyer who was told 202 looks for their order, which has to be there.
+pub async fn look_for_mine(
+    world: World,
+    router: Router,
+    spike_id: SpikeId,
+    user_id: UserId,
+    must_be_there: bool,
+) {
+    let path = format!("/spikes/{spike_id}/order");
+    let request = request(&world, "GET", path, (user_id, false), None);
+    let answer = call(&world, &router, &format!("{user_id} looks"), request).await;
+    if must_be_there && answer.status == StatusCode::NOT_FOUND {
+        world.steps.violate(format!(
+            "I3: {user_id} was told 202 and cannot find the order"
+        ));
     }
 }
 
@@ -170,7 +219,10 @@ pub async fn cancel(world: World, router: Router, order_id: OrderId, user_id: Us
     let request = request(&world, "POST", path, (user_id, false), None);
     let answer = call(&world, &router, &format!("{user_id} cancels"), request).await;
     if answer.status == StatusCode::OK {
-        world.book().cancelled.insert(order_id);
+        let again = !world.book().cancelled.insert(order_id);
+        if again {
+            world.steps.saw("cancelled again");
+        }
     }
 }
 
@@ -247,5 +299,13 @@ pub async fn change(world: World, router: Router, spike_id: SpikeId, change: Cha
     if let Ok(etag) = etag.parse() {
         replace.headers_mut().insert(header::IF_MATCH, etag);
     }
-    call(&world, &router, &what, replace).await;
+    let before = read.body["stock"].as_u64();
+    let replaced = call(&world, &router, &what, replace).await;
+    if let (Change::Stock(stock), StatusCode::OK) = (change, replaced.status) {
+        world.steps.saw(if before > Some(stock.into()) {
+            "lowered"
+        } else {
+            "raised"
+        });
+    }
 }

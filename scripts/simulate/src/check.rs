@@ -47,7 +47,7 @@ impl Checks {
         self.writes = state.writes;
         for order in state.orders.values() {
             if let Some(before) = self.seen.get(&order.id) {
-                went_on(before, order)?;
+                went_on(before, order, world.steps.now_ms())?;
             }
             self.seen.insert(order.id, order.clone());
             allowed(order, plan)?;
@@ -117,11 +117,16 @@ fn number(hash: &BTreeMap<String, String>, field: &str) -> Unit {
 }
 
 /// I6 and I7: an order goes from `placed` to one end, and nothing else about it changes.
-fn went_on(before: &Order, now: &Order) -> Result<(), String> {
+fn went_on(before: &Order, now: &Order, now_ms: i64) -> Result<(), String> {
     let may = before.state == now.state || before.state == OrderState::Placed;
     ensure!(may, "I7: an ended order changed: {before:?} became {now:?}");
     let same =
         (before.spike_id, before.user_id, &before.units) == (now.spike_id, now.user_id, &now.units);
+    let expires = before.state == OrderState::Placed && now.state == OrderState::Expired;
+    ensure!(
+        !expires || before.pay_by.as_millis() <= now_ms,
+        "an order expired before its deadline: {before:?} at {now_ms}"
+    );
     ensure!(same, "I7: an order became another: {before:?}, {now:?}");
     Ok(())
 }
@@ -133,15 +138,17 @@ fn allowed(order: &Order, plan: &Plan) -> Result<(), String> {
         .iter()
         .any(|spike| !spike.settings.rules.is_empty());
     if guarded && order.state != OrderState::Rejected {
-        let member =
-            (0..plan::USERS).any(|it| plan::user_id(it) == order.user_id && plan::is_member(it));
+        let mut users = (0..plan::USERS).chain(plan::latecomers());
+        let member = users.any(|it| plan::user_id(it) == order.user_id && plan::is_member(it));
         ensure!(member, "I9: a user who is denied has an order: {order:?}");
     }
-    let may_be_rejected = plan.redis_forgets || plan.lowers;
-    let rejected =
-        order.reason == Some(RejectReason::SoldOut) || order.reason == Some(RejectReason::Limit);
+    let may_be_rejected = match order.reason {
+        None => true,
+        Some(RejectReason::SoldOut) => plan.redis_forgets || plan.lowers,
+        Some(RejectReason::Limit) => plan.redis_forgets,
+    };
     ensure!(
-        !rejected || may_be_rejected,
+        may_be_rejected,
         "an order was rejected although nothing was lost: {order:?}"
     );
     Ok(())
@@ -299,6 +306,10 @@ fn same(spike: &Spike, state: &State, redis: &Keyspace) -> Result<(), String> {
         on_offer == unclaimed,
         "I4: on offer in Redis {on_offer:?}, free in the store {unclaimed:?}"
     );
+    ensure!(
+        unclaimed.is_empty() || spike.live_units() == spike.settings.stock,
+        "rule 7: units {unclaimed:?} are on offer beyond the target: {spike:?}"
+    );
     for unit in 1..=top {
         let shown = held
             .get(&unit.to_string())
@@ -313,21 +324,7 @@ fn same(spike: &Spike, state: &State, redis: &Keyspace) -> Result<(), String> {
             "I4: unit {unit} is {shown:?}'s in Redis, {truth:?}'s in the store"
         );
     }
-    let buyers: BTreeMap<String, String> = state
-        .places
-        .iter()
-        .filter(|((spike_id, _), _)| *spike_id == spike.id)
-        .filter_map(|((_, user), id)| {
-            let units = &state.orders.get(id)?.units;
-            let units: Vec<String> = units.iter().map(|unit| unit.to_string()).collect();
-            Some((user.to_string(), format!("{id}|{}", units.join(","))))
-        })
-        .collect();
-    let shown = redis.hash(&key("buyers"));
-    ensure!(
-        shown == buyers,
-        "I4: buyers in Redis {shown:?}, in the store {buyers:?}"
-    );
+    same_buyers(spike, state, &redis.hash(&key("buyers")))?;
     let (version, state) = (number("version"), sale.get("state").map(String::as_str));
     ensure!(
         u64::from(version) == spike.version,
@@ -338,6 +335,29 @@ fn same(spike: &Spike, state: &State, redis: &Keyspace) -> Result<(), String> {
         state == Some(spike.gate().as_str()),
         "rule 9: {state:?} in Redis, {:?}",
         spike.gate()
+    );
+    Ok(())
+}
+
+/// I4: whoever has a live order is marked with it, and nobody else is.
+fn same_buyers(
+    spike: &Spike,
+    state: &State,
+    shown: &BTreeMap<String, String>,
+) -> Result<(), String> {
+    let buyers: BTreeMap<String, String> = state
+        .places
+        .iter()
+        .filter(|((spike_id, _), _)| *spike_id == spike.id)
+        .filter_map(|((_, user), id)| {
+            let units = &state.orders.get(id)?.units;
+            let units: Vec<String> = units.iter().map(|unit| unit.to_string()).collect();
+            Some((user.to_string(), format!("{id}|{}", units.join(","))))
+        })
+        .collect();
+    ensure!(
+        *shown == buyers,
+        "I4: buyers in Redis {shown:?}, in the store {buyers:?}"
     );
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::{
     lua,
     mutation::Mutation,
     redis::{Context, Keyspace, Reply},
-    steps::{Choice, Port, Steps},
+    steps::{At, Choice, Port, Steps},
 };
 
 /// How many older states can come back.
@@ -193,7 +193,9 @@ impl Connection {
         let choice = if words[0] == "TIME" {
             Choice::Proceed
         } else {
-            self.port.enter(|| describe(&self.server, &words)).await
+            self.port
+                .enter(At::Redis, || describe(&self.server, &words))
+                .await
         };
         if choice == Choice::FailBefore {
             return Err(silence());
@@ -227,10 +229,27 @@ fn watch(steps: &Steps, before: &Keyspace, name: &str, words: &[String], reply: 
     let (Some(keys), Some(values)) = (words.get(3..), values_of(words)) else {
         return;
     };
+    if name == "reserve"
+        && let Reply::Text(text) = reply
+    {
+        if text.starts_with("early|") {
+            steps.saw("refused as too early");
+        } else if text.starts_with("replay|") && text.ends_with("|0") {
+            steps.saw("replay of what is published");
+        }
+    }
     let broken = match name {
-        "reserve" => oversteps(before, steps.now_ms(), keys, values, reply),
+        "reserve" => oversteps(before, steps.now_ms(), keys, values, reply)
+            .or_else(|| turns_away(before, keys, values, reply)),
         "learn" => displaces(before, keys, values, reply),
-        "reassign" => hands_out_again(before, keys, values, reply),
+        "reassign" => hands_out_again(before, keys, values, reply)
+            .or_else(|| withholds(before, keys, values, reply)),
+        "load" => {
+            if *reply == Reply::Text("present".to_owned()) {
+                steps.saw("second load");
+            }
+            None
+        }
         _ => None,
     };
     if let Some(broken) = broken {
@@ -274,6 +293,58 @@ fn oversteps(
         .get(3)
         .is_some_and(|verdict| verdict.starts_with('-'));
     denied.then(|| format!("I9: units {units} were sold to somebody who is denied"))
+}
+
+/// How many units are on offer, those of `except` apart.
+fn on_offer(before: &Keyspace, sale: &str, free: &str, except: &[String]) -> Option<usize> {
+    let sale = before.hash(sale);
+    let number = |field: &str| sale.get(field)?.parse::<u32>().ok();
+    let (next, top) = (number("next")?, number("top")?);
+    let free = before.set(free);
+    let units = (1..=top).filter(|unit| *unit > next || free.contains(&unit.to_string()));
+    Some(
+        units
+            .filter(|unit| !except.contains(&unit.to_string()))
+            .count(),
+    )
+}
+
+/// `reserve` says `sold-out` only where too few units are on offer, and how many are.
+fn turns_away(
+    before: &Keyspace,
+    keys: &[String],
+    values: &[String],
+    reply: &Reply,
+) -> Option<String> {
+    let Reply::Text(text) = reply else {
+        return None;
+    };
+    let left: usize = text.strip_prefix("sold-out|")?.parse().ok()?;
+    let wanted: usize = values.get(2)?.parse().ok()?;
+    let offered = on_offer(before, keys.first()?, keys.get(4)?, &[])?;
+    (left != offered || offered >= wanted)
+        .then(|| format!("{wanted} units were refused as {text}, {offered} are on offer"))
+}
+
+/// `reassign` says `sold-out`, after which an order is rejected, only where too few units are on offer.
+fn withholds(
+    before: &Keyspace,
+    keys: &[String],
+    values: &[String],
+    reply: &Reply,
+) -> Option<String> {
+    if *reply != Reply::List(vec![Reply::Text("sold-out".to_owned())]) {
+        return None;
+    }
+    let kept: usize = values.get(3)?.parse().ok()?;
+    let (kept, taken) = values.get(4..)?.split_at_checked(kept)?;
+    let offered = on_offer(before, keys.first()?, keys.get(4)?, kept)?;
+    (offered >= taken.len()).then(|| {
+        format!(
+            "an order is rejected for want of {} units while {offered} are on offer",
+            taken.len()
+        )
+    })
 }
 
 /// `learn` changes nothing where Redis shows another holder than its caller saw (rule 8).

@@ -14,6 +14,7 @@ pub mod mutation;
 pub mod plan;
 pub mod redis;
 pub mod schedule;
+pub mod shape;
 pub mod steps;
 pub mod store;
 pub mod world;
@@ -22,9 +23,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use mutation::Mutation;
 pub use schedule::{Failure, Tally};
+pub use shape::Shape;
 
 /// Runs the schedules `first..first + count` on all cores; the first failure that is found ends it.
-pub fn run_many(first: u64, count: u64, mutation: Option<Mutation>) -> Result<Tally, Box<Failure>> {
+pub fn run_many(
+    first: u64,
+    count: u64,
+    shape: Shape,
+    mutation: Option<Mutation>,
+) -> Result<Tally, Box<Failure>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (next, stopped) = (AtomicU64::new(first), AtomicBool::new(false));
     let work = || {
@@ -34,7 +41,7 @@ pub fn run_many(first: u64, count: u64, mutation: Option<Mutation>) -> Result<Ta
             if seed >= first.saturating_add(count) {
                 break;
             }
-            match schedule::run(seed, mutation, false) {
+            match schedule::run(seed, shape, mutation, false) {
                 Ok(tally) => sum += tally,
                 Err(failure) => {
                     stopped.store(true, Ordering::Relaxed);

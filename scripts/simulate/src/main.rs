@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Instant};
 
 use clap::Parser;
-use simulate::{Failure, Mutation, run_many, schedule};
+use simulate::{Mutation, Shape, run_many, schedule};
 
 /// Runs Spike's own code under a scheduler that decides every interleaving and every fault.
 #[derive(Debug, Parser)]
@@ -17,6 +17,9 @@ struct Cli {
     /// Shows this one schedule, step by step.
     #[arg(long, value_name = "SEED")]
     reproduce: Option<u64>,
+    /// Looks at one fault closely.
+    #[arg(long, default_value = "any")]
+    shape: Shape,
     /// Breaks something on purpose, to see it caught.
     #[arg(long)]
     mutation: Option<Mutation>,
@@ -26,8 +29,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let started_at = Instant::now();
     let outcome = match cli.reproduce {
-        Some(seed) => schedule::run(seed, cli.mutation, true),
-        None => run_many(cli.seed, cli.schedules, cli.mutation),
+        Some(seed) => schedule::run(seed, cli.shape, cli.mutation, true),
+        None => run_many(cli.seed, cli.schedules, cli.shape, cli.mutation),
     };
     match outcome {
         Ok(tally) => {
@@ -35,19 +38,10 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            show(&failure, cli.mutation);
+            for line in failure.again() {
+                println!("{line}");
+            }
             ExitCode::FAILURE
         }
     }
-}
-
-/// The trace of a failure is made by running its seed again.
-fn show(failure: &Failure, mutation: Option<Mutation>) {
-    let again = schedule::run(failure.seed, mutation, true).err();
-    let again = again.as_deref().unwrap_or(failure);
-    for line in &again.trace {
-        println!("{line}");
-    }
-    println!("seed {}: {}", again.seed, again.what);
-    println!("again: simulate --reproduce {}", again.seed);
 }

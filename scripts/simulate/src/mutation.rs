@@ -5,6 +5,8 @@
 
 use clap::ValueEnum;
 
+use crate::shape::Shape;
+
 /// One deliberate defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Mutation {
@@ -62,6 +64,20 @@ pub enum Mutation {
     RaiseCountsOnRetired,
     /// A real one once (ADR 18): a buyer whom Redis has forgotten is not found by an audit. Here `learn` does not mark them.
     ForgottenBuyer,
+    /// Rule 2: an id is given to several reservations.
+    IdsUsedTwice,
+    /// Rule 3: `ack` takes out whatever entry the reservation has, with whichever units.
+    AcknowledgeByReservation,
+    /// Rule 7: units are offered of which the store does not know.
+    RaiseNotInTheStore,
+    /// Rule 8: nobody waits for a sale that heals.
+    HealingIgnored,
+    /// Rule 8: audits of a spike overlap.
+    AuditsOverlap,
+    /// The last unit is never sold.
+    LastUnitIsKept,
+    /// Who publishes panics.
+    PublisherPanics,
     /// The writer's failures count as done.
     FailedDeliveryIsForgotten,
 }
@@ -75,9 +91,35 @@ impl Mutation {
         is_it.then(|| code.replace(right, wrong))
     }
 
+    /// The plans under which it shows itself most often.
+    #[must_use]
+    pub fn shape(self) -> Shape {
+        match self {
+            Self::ClosedIsCharged => Shape::PayersDie,
+            Self::RaiseCountsOnRetired => Shape::Lowers,
+            _ => Shape::Any,
+        }
+    }
+
     /// Of a defect in a script: its name, the right text and the wrong one.
     #[must_use]
     pub fn edit(self) -> Option<(&'static str, &'static str, &'static str)> {
+        self.edit_of_reserve().or_else(|| self.edit_of_others())
+    }
+
+    fn edit_of_reserve(self) -> Option<(&'static str, &'static str, &'static str)> {
+        let (right, wrong) = match self {
+            Self::LimitIgnored => ("if quantity > sale[5] + 0 then", "if false then"),
+            Self::VerdictIgnored => ("if verdict ~= '+' then", "if false then"),
+            Self::NothingPending => ("call('ZADD', KEYS[4], now + 5000, buyer .. units)\n", ""),
+            Self::LastUnitIsKept => ("if left < quantity then", "if left <= quantity then"),
+            Self::NoReplay => ("if hold then", "if false then"),
+            _ => return None,
+        };
+        Some(("reserve", right, wrong))
+    }
+
+    fn edit_of_others(self) -> Option<(&'static str, &'static str, &'static str)> {
         Some(match self {
             Self::ReleaseByAge => (
                 "due",
@@ -88,7 +130,7 @@ impl Mutation {
             Self::ReleaseWithoutCompare => (
                 "release",
                 "return value and string.match(value, '^[^|]*') == reservation",
-                "return true",
+                "return value and true",
             ),
             Self::ReleaseKeepsTheBuyer => (
                 "release",
@@ -122,28 +164,24 @@ impl Mutation {
                 "local newer = 1",
             ),
             Self::PauseIgnored => ("configure", "if ARGV[2] ~= 'open' then", "if false then"),
-            Self::LimitIgnored => ("reserve", "if quantity > sale[5] + 0 then", "if false then"),
-            Self::VerdictIgnored => ("reserve", "if verdict ~= '+' then", "if false then"),
-            Self::NothingPending => (
-                "reserve",
-                "call('ZADD', KEYS[4], now + 5000, buyer .. units)\n",
+            Self::AcknowledgeByReservation => (
+                "ack",
+                "return redis.call('ZREM', KEYS[1], ARGV[1])",
+                "for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '9000000000000000', 'LIMIT', '0', '1000')) do \
+                 if string.match(entry, '^[^|]*') == string.match(ARGV[1], '^[^|]*') then \
+                 redis.call('ZREM', KEYS[1], entry) end end return 1",
+            ),
+            Self::HealingIgnored => (
+                "learn",
+                "if sale[1] == 'open' and healing > tonumber(sale[2]) then",
+                "if false then",
+            ),
+            Self::AuditsOverlap => (
+                "lease_audit",
+                "if not call('SET', KEYS[2], now, 'NX', 'PX', 35000) then return false end",
                 "",
             ),
-            Self::NoReplay => ("reserve", "if hold then", "if false then"),
-            Self::PublisherAcknowledges
-            | Self::WriterAcknowledgesBeforeCommit
-            | Self::LateDuplicateRevives
-            | Self::RetireBeyondTheTarget
-            | Self::RaiseCountsOnRetired
-            | Self::UnitClaimsIgnored
-            | Self::BuyersPlaceIgnored
-            | Self::ConflictTakenForDone
-            | Self::ExpiryIgnoresPayment
-            | Self::MoneyIsNotAskedFor
-            | Self::ClosedIsCharged
-            | Self::EndKeepsClaims
-            | Self::SweeperPublishesNothing
-            | Self::FailedDeliveryIsForgotten => return None,
+            _ => return None,
         })
     }
 }

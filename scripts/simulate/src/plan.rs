@@ -9,7 +9,7 @@ use domain::{
 use rand::{RngExt, rngs::StdRng};
 use serde_json::json;
 
-use crate::world::Part;
+use crate::{shape::Loss, steps::At, world::Part};
 
 /// When every schedule begins.
 pub const BEGINS_AT_MS: i64 = 1_800_000_000_000;
@@ -33,18 +33,32 @@ pub struct Plan {
     pub redis_forgets: bool,
     /// The broker may lose what it holds.
     pub broker_forgets: bool,
+    /// How Redis loses data, if it is always the same way.
+    pub loss: Option<Loss>,
     /// Processes die.
     pub crashes: bool,
     /// Only processes of this part die.
     pub victim: Option<Part>,
     /// Of 100 deliveries how many are of something that was done before.
     pub copies_percent: u32,
+    /// How many events are delivered at once, at most.
+    pub deliveries: usize,
+    /// Of 100 moments, in how many somebody pays, cancels or looks.
+    pub impatience_percent: u32,
+    /// Of 100 moments, in how many somebody sweeps.
+    pub sweeps_percent: u32,
     /// Events come that nobody can write.
     pub poison: bool,
     /// At the end a day passes, and everything is delivered once more.
     pub a_day_later: bool,
     /// Of 1,000 steps how many are lost, before they happen or after.
     pub losses_per_mille: u32,
+    /// Steps are lost only here.
+    pub losses_at: Option<At>,
+    /// Each clock is five minutes off, one way or the other; otherwise less.
+    pub clocks_apart: bool,
+    /// The store's listings lag, as `DynamoDB`'s indexes do.
+    pub lags: bool,
     /// An admin changes the sale while it runs.
     pub admin: bool,
     /// Stock may be lowered: then an accepted order may be rejected.
@@ -67,12 +81,19 @@ impl Plan {
             steps: random.random_range(80..=360),
             redis_forgets: forgets == 1 || forgets == 2,
             broker_forgets: forgets == 3,
+            loss: None,
             crashes: random.random_ratio(1, 2),
             victim: None,
             copies_percent: 10,
+            deliveries: 2,
+            impatience_percent: 8,
+            sweeps_percent: 8,
             poison: random.random_ratio(1, 10),
             a_day_later: random.random_ratio(1, 5),
             losses_per_mille: *[0, 20, 80].get(random.random_range(0..3)).unwrap_or(&0),
+            losses_at: None,
+            clocks_apart: false,
+            lags: random.random_ratio(1, 4),
             admin,
             lowers: admin && random.random_ratio(1, 2),
         }
@@ -112,6 +133,11 @@ fn price() -> Money {
         amount_minor: 100,
         currency,
     }
+}
+
+/// Those who come when everything is over: they are to get what is left.
+pub fn latecomers() -> impl Iterator<Item = u8> {
+    (10..24).filter(|number| is_member(*number))
 }
 
 /// A user by number. Every third one is no member.

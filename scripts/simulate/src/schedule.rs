@@ -1,12 +1,15 @@
 //! One schedule: the seed decides who does what when, which steps are lost, and what breaks.
 
 mod events;
+mod latecomers;
 mod wind_down;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::Router;
+use clap::ValueEnum as _;
 use domain::SpikeId;
+use futures::FutureExt as _;
 use rand::{Rng as _, RngExt, SeedableRng, rngs::StdRng};
 use tokio::task::JoinHandle;
 
@@ -14,6 +17,7 @@ use crate::{
     check::{self, Checks},
     mutation::Mutation,
     plan::{self, BEGINS_AT_MS, Plan},
+    shape::Shape,
     steps::{Choice, Instance, Steps},
     world::{PARTS, Part, World},
 };
@@ -26,14 +30,49 @@ const STILL: u32 = 4;
 pub struct Failure {
     /// Its seed.
     pub seed: u64,
+    /// Which faults it was to have.
+    pub shape: Shape,
+    /// What was broken on purpose.
+    pub mutation: Option<Mutation>,
     /// What was wrong.
     pub what: String,
     /// What happened, in words; empty unless asked for.
     pub trace: Vec<String>,
 }
 
+impl Failure {
+    /// The schedule once more: what happened in words, what was wrong, and the command that shows it again.
+    ///
+    /// # Panics
+    /// If the machine has no resources for a runtime.
+    #[must_use]
+    pub fn again(&self) -> Vec<String> {
+        let again = run(self.seed, self.shape, self.mutation, true).err();
+        let again = again.as_deref().unwrap_or(self);
+        let name = |value: Option<clap::builder::PossibleValue>| {
+            value.map_or_else(String::new, |it| it.get_name().to_owned())
+        };
+        let mut command = format!("simulate --reproduce {}", again.seed);
+        if again.shape != Shape::Any {
+            command.push_str(" --shape ");
+            command.push_str(&name(again.shape.to_possible_value()));
+        }
+        if let Some(mutation) = again.mutation {
+            command.push_str(" --mutation ");
+            command.push_str(&name(mutation.to_possible_value()));
+        }
+        let mut lines = again.trace.clone();
+        lines.push(format!("seed {}: {}", again.seed, again.what));
+        lines.push(format!(
+            "again: cargo run --release -p {}",
+            command.replacen(' ', " -- ", 1)
+        ));
+        lines
+    }
+}
+
 /// What a schedule did.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Tally {
     /// Steps taken.
     pub steps: u64,
@@ -47,6 +86,8 @@ pub struct Tally {
     pub buried: u64,
     /// Events that were delivered although they were done.
     pub copies: u64,
+    /// How often things happened that a test may want to have seen, by name.
+    pub seen: BTreeMap<&'static str, u64>,
 }
 
 impl std::ops::AddAssign for Tally {
@@ -57,6 +98,9 @@ impl std::ops::AddAssign for Tally {
         self.losses += other.losses;
         self.buried += other.buried;
         self.copies += other.copies;
+        for (what, count) in other.seen {
+            *self.seen.entry(what).or_default() += count;
+        }
     }
 }
 
@@ -64,23 +108,15 @@ impl std::ops::AddAssign for Tally {
 ///
 /// # Panics
 /// If the machine has no resources for a runtime.
-pub fn run(seed: u64, mutation: Option<Mutation>, traced: bool) -> Result<Tally, Box<Failure>> {
-    run_shaped(seed, mutation, traced, |_| {})
-}
-
-/// Runs one schedule whose plan is changed after it was drawn, to look at one fault closely.
-///
-/// # Panics
-/// If the machine has no resources for a runtime.
 #[expect(
     clippy::expect_used,
     reason = "without a runtime there is nothing to simulate"
 )]
-pub fn run_shaped(
+pub fn run(
     seed: u64,
+    shape: Shape,
     mutation: Option<Mutation>,
     traced: bool,
-    shape: fn(&mut Plan),
 ) -> Result<Tally, Box<Failure>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -88,12 +124,19 @@ pub fn run_shaped(
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let mut schedule = Schedule::new(seed, mutation, traced, shape).await;
+        let mut schedule = Schedule::new(seed, shape, mutation, traced).await;
         let ended = schedule.run().await;
         schedule.stop();
+        schedule.tally.seen = schedule.world.steps.seen();
         ended.map(|()| schedule.tally).map_err(|what| {
             let trace = schedule.world.steps.trace();
-            Box::new(Failure { seed, what, trace })
+            Box::new(Failure {
+                seed,
+                shape,
+                mutation,
+                what,
+                trace,
+            })
         })
     })
 }
@@ -119,19 +162,14 @@ struct Schedule {
 }
 
 impl Schedule {
-    async fn new(
-        seed: u64,
-        mutation: Option<Mutation>,
-        traced: bool,
-        shape: fn(&mut Plan),
-    ) -> Self {
+    async fn new(seed: u64, shape: Shape, mutation: Option<Mutation>, traced: bool) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let mut plan = Plan::draw(&mut random);
-        shape(&mut plan);
+        shape.apply(&mut plan);
         let steps = Steps::new(BEGINS_AT_MS, traced);
         let world = World::new(steps, &mut random, mutation);
         world.steps.note(|| format!("{plan:?}"));
-        for number in 0..=plan::USERS {
+        for number in (0..=plan::USERS).chain(plan::latecomers()) {
             let _ = store::Users::add_users(&world.store, &[plan::user(number)]).await;
         }
         for spike in &plan.spikes {
@@ -148,7 +186,11 @@ impl Schedule {
             copies: 0,
         };
         for part in PARTS {
-            let skew_ms = schedule.random.random_range(-300_000..=300_000);
+            let skew_ms = match schedule.plan.clocks_apart {
+                true if schedule.processes.len().is_multiple_of(2) => 300_000,
+                true => -300_000,
+                false => schedule.random.random_range(-300_000..=300_000),
+            };
             let process = schedule.start(part, skew_ms);
             schedule.processes.push(process);
         }
@@ -177,7 +219,7 @@ impl Schedule {
             let waiting = self.world.steps.waiting();
             if !waiting.is_empty() && self.random.random_ratio(4, 5) {
                 let id = waiting[self.random.random_range(0..waiting.len())];
-                let choice = self.fate();
+                let choice = self.fate(id);
                 self.world.steps.take(id, choice);
                 self.tally.steps += 1;
             } else {
@@ -191,8 +233,13 @@ impl Schedule {
         check::at_rest(&self.world)
     }
 
-    fn fate(&mut self) -> Choice {
-        let losses = self.plan.losses_per_mille;
+    fn fate(&mut self, step: u64) -> Choice {
+        let is_near = |at| self.world.steps.at(step) == Some(at);
+        let losses = if self.plan.losses_at.is_none_or(is_near) {
+            self.plan.losses_per_mille
+        } else {
+            0
+        };
         if !self.random.random_ratio(losses, 1000) {
             return Choice::Proceed;
         }
@@ -222,7 +269,16 @@ impl Schedule {
             };
         }
         for process in &mut self.processes {
-            process.tasks.retain(|task| !task.is_finished());
+            process.tasks.retain_mut(|task| {
+                let Some(ended) = task.now_or_never() else {
+                    return true;
+                };
+                if ended.is_err_and(|error| error.is_panic()) {
+                    let part = process.part;
+                    self.world.steps.violate(format!("{part:?} panicked"));
+                }
+                false
+            });
         }
     }
 

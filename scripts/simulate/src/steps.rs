@@ -30,8 +30,22 @@ pub enum Choice {
     FailAfter,
 }
 
+/// What a step is done to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// The stock.
+    Redis,
+    /// The durable store.
+    Store,
+    /// The queue of events.
+    Broker,
+    /// The payment provider.
+    Payments,
+}
+
 struct Waiting {
     instance: Instance,
+    at: At,
     what: String,
     waker: Option<Waker>,
     choice: Option<Choice>,
@@ -44,6 +58,7 @@ struct Inner {
     moves: u64,
     trace: Option<Vec<String>>,
     violation: Option<String>,
+    seen: BTreeMap<&'static str, u64>,
     dead: BTreeSet<Instance>,
 }
 
@@ -107,6 +122,23 @@ impl Steps {
         let inner = self.lock();
         let open = inner.waiting.iter().filter(|(_, it)| it.choice.is_none());
         open.map(|(id, _)| *id).collect()
+    }
+
+    /// What this step is done to.
+    #[must_use]
+    pub fn at(&self, id: u64) -> Option<At> {
+        self.lock().waiting.get(&id).map(|waiting| waiting.at)
+    }
+
+    /// Counts that something happened which a test may want to have seen.
+    pub fn saw(&self, what: &'static str) {
+        *self.lock().seen.entry(what).or_default() += 1;
+    }
+
+    /// How often each of these things happened.
+    #[must_use]
+    pub fn seen(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().seen.clone()
     }
 
     /// Lets a step be taken.
@@ -175,7 +207,7 @@ pub struct Port {
 
 impl Port {
     /// Comes to a step and waits for its turn.
-    pub async fn enter(&self, what: impl FnOnce() -> String) -> Choice {
+    pub async fn enter(&self, at: At, what: impl FnOnce() -> String) -> Choice {
         let id = {
             let mut inner = self.steps.lock();
             inner.moves += 1;
@@ -188,6 +220,7 @@ impl Port {
             };
             let waiting = Waiting {
                 instance: self.instance,
+                at,
                 what,
                 waker: None,
                 choice: None,

@@ -1,7 +1,8 @@
 //! The durable store in memory: every promise of the port, one step a call.
 //!
 //! It passes the same conformance suite as the real adapters. Under the scheduler a call can be lost before or after it
-//! happens, and listings may lag.
+//! happens, and the listings that may lag ([`store::Spikes::live_spikes`], [`store::Orders::due`]) do so in
+//! some schedules.
 
 mod accounts;
 mod orders;
@@ -17,7 +18,7 @@ use store::{DeadLetter, Error, Holder, LoginAttempts, Page, Session, Store};
 
 use crate::{
     mutation::Mutation,
-    steps::{Choice, Port},
+    steps::{At, Choice, Port},
 };
 
 /// Everything that the store keeps.
@@ -40,6 +41,8 @@ pub struct State {
     letters: BTreeMap<String, (DeadLetter, Timestamp)>,
     /// How often something was written.
     pub writes: u64,
+    /// What listings show, where they lag behind what is written.
+    listed: Option<(BTreeMap<SpikeId, Spike>, BTreeMap<OrderId, Order>)>,
 }
 
 /// A handle on the store: of a process under the scheduler, or free of it.
@@ -74,6 +77,17 @@ impl MemoryStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// From now on listings show what is there now, until the next time.
+    pub fn catch_up(&self) {
+        let mut state = self.state();
+        state.listed = Some((state.spikes.clone(), state.orders.clone()));
+    }
+
+    /// From now on listings show what is there.
+    pub fn keep_up(&self) {
+        self.state().listed = None;
+    }
+
     fn is(&self, mutation: Mutation) -> bool {
         self.mutation == Some(mutation)
     }
@@ -85,9 +99,14 @@ impl MemoryStore {
         effect: impl FnOnce(&mut State) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let choice = match &self.port {
-            Some(port) => port.enter(|| format!("store: {}", what())).await,
+            Some(port) => port.enter(At::Store, || format!("store: {}", what())).await,
             None => Choice::Proceed,
         };
+        if let Some(port) = &self.port
+            && choice != Choice::Proceed
+        {
+            port.steps.saw("call of the store without an answer");
+        }
         if choice == Choice::FailBefore {
             return Err(silence());
         }

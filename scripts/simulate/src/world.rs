@@ -10,6 +10,7 @@ use auth::{PathTokens, testing::authenticator};
 use axum::Router;
 use domain::{Money, OrderId, OrderPlaced, SpikeId, UserId, order::Payment};
 use events::{EventSink, SendError, envelope};
+use http::StatusCode;
 use payments::{ChargeError, Method, NoAnswer, Payments, TestMode};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use stock::Stock;
@@ -17,7 +18,7 @@ use stock::Stock;
 use crate::{
     connection::{Connection, Server},
     mutation::Mutation,
-    steps::{Choice, Instance, Port, Steps},
+    steps::{At, Choice, Instance, Port, Steps},
     store::MemoryStore,
 };
 
@@ -34,10 +35,12 @@ pub enum Part {
     Till,
     /// Serves the admin.
     Admin,
+    /// Shows buyers their orders.
+    Query,
 }
 
 /// The processes: two of those of which there usually are many.
-pub const PARTS: [Part; 8] = [
+pub const PARTS: [Part; 9] = [
     Part::Spike,
     Part::Spike,
     Part::Writer,
@@ -46,6 +49,7 @@ pub const PARTS: [Part; 8] = [
     Part::Sweeper,
     Part::Till,
     Part::Admin,
+    Part::Query,
 ];
 
 /// An event on its way.
@@ -80,6 +84,10 @@ pub struct Book {
     pub paused: BTreeSet<SpikeId>,
     /// How many resumptions were asked for, and how many of them were answered.
     pub resumptions: (u32, u32),
+    /// What each user was told last who wanted to buy.
+    pub told: BTreeMap<UserId, StatusCode>,
+    /// What somebody was told last who looked at an order.
+    pub seen: BTreeMap<(OrderId, UserId), StatusCode>,
     next: u64,
 }
 
@@ -137,6 +145,19 @@ impl World {
         Arc::new(Provider { world, port })
     }
 
+    /// How processes draw the random part of an id.
+    fn draw(&self) -> impl Fn() -> [u8; 10] + Send + Sync + 'static {
+        let random = Arc::clone(&self.random);
+        let same_ids = self.mutation == Some(Mutation::IdsUsedTwice);
+        move || {
+            if same_ids {
+                return [7; 10];
+            }
+            let mut random = random.lock().unwrap_or_else(PoisonError::into_inner);
+            random.random()
+        }
+    }
+
     /// A process that has just started, with nothing in its memory and a clock that is `skew_ms` ahead.
     pub fn start(&self, instance: Instance, part: Part, skew_ms: i64) -> Router {
         let way = Port {
@@ -159,13 +180,6 @@ impl World {
         let authenticator = authenticator(stock.clock());
         match part {
             Part::Spike => {
-                let random = Arc::clone(&self.random);
-                let draw = move || {
-                    random
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .random()
-                };
                 let no_bucket = spike::Rates {
                     burst_per_unit: 0,
                     refill_per_unit: 0,
@@ -177,7 +191,7 @@ impl World {
                     verifier: authenticator.verifier,
                     path_tokens: Self::path_tokens(),
                     clock,
-                    random: Arc::new(draw),
+                    random: Arc::new(self.draw()),
                     rates: no_bucket.into(),
                 }))
             }
@@ -199,6 +213,11 @@ impl World {
                 order_cancel::router(cancel).merge(order_pay::router(pay))
             }
             Part::Admin => admin_spikes::router(admin_spikes::AppState {
+                store,
+                stock,
+                authenticator,
+            }),
+            Part::Query => order_query::router(order_query::AppState {
                 store,
                 stock,
                 authenticator,
@@ -239,9 +258,13 @@ impl EventSink for Sink {
 
 impl Sink {
     async fn send_one(&self, event: &OrderPlaced) -> Result<(), SendError> {
+        assert!(
+            self.world.mutation != Some(Mutation::PublisherPanics),
+            "a defect that was asked for"
+        );
         let choice = self
             .port
-            .enter(|| format!("publish {}", event.member()))
+            .enter(At::Broker, || format!("publish {}", event.member()))
             .await;
         let mutation = self.world.mutation;
         let swallowed =
@@ -250,6 +273,7 @@ impl Sink {
             self.world.book().post(envelope::write(event), false);
         }
         if choice != Choice::Proceed {
+            self.port.steps.saw("publish without an answer");
             return Err(SendError::Unconfirmed("no answer".into()));
         }
         if mutation == Some(Mutation::PublisherAcknowledges) {
@@ -273,7 +297,10 @@ impl Payments for Provider {
         total: Money,
         method: Method,
     ) -> Result<Payment, ChargeError> {
-        let choice = self.port.enter(|| format!("charge {order_id}")).await;
+        let choice = self
+            .port
+            .enter(At::Payments, || format!("charge {order_id}"))
+            .await;
         if choice == Choice::FailBefore {
             return Err(ChargeError::Unavailable("no answer".into()));
         }
@@ -298,7 +325,7 @@ impl Payments for Provider {
     async fn close(&self, order_id: OrderId) -> Result<Option<Payment>, NoAnswer> {
         let choice = self
             .port
-            .enter(|| format!("close the payments of {order_id}"))
+            .enter(At::Payments, || format!("close the payments of {order_id}"))
             .await;
         if choice == Choice::FailBefore {
             return Err(NoAnswer("no answer".into()));

@@ -1,26 +1,36 @@
 //! What happens in a schedule: what people do, and what breaks.
 
-use domain::UserId;
+use domain::{OrderId, SpikeId, UserId};
 use rand::RngExt;
 
 use super::{Process, Schedule};
 use crate::{
     actors::{self, Change},
     plan,
+    shape::Loss,
     steps::Instance,
     world::Part,
 };
 
 impl Schedule {
     pub(super) async fn something(&mut self) {
-        match self.random.random_range(0..100) {
+        if self.random.random_ratio(self.plan.sweeps_percent, 100) {
+            return self.sweep();
+        }
+        if self.random.random_ratio(self.plan.impatience_percent, 100) {
+            return self.somebody_is_impatient();
+        }
+        match self.random.random_range(0..84) {
             0..40 => self.somebody_buys(),
-            40..62 => self.deliver_some(),
-            62..70 => self.sweep(),
-            70..76 => self.somebody_pays_or_cancels(),
-            76..80 if self.plan.admin => self.somebody_changes_the_sale(),
-            80..84 if self.plan.crashes => self.crash(),
-            84..89 => self.something_breaks(),
+            40..62 => {
+                for _ in 0..self.random.random_range(1..=self.plan.deliveries) {
+                    self.deliver_some();
+                }
+            }
+            62..66 if self.plan.admin => self.somebody_changes_the_sale(),
+            66..70 if self.plan.crashes => self.crash(),
+            70..75 => self.something_breaks(),
+            75..78 if self.plan.lags => self.world.store.catch_up(),
             _ => self.time_passes().await,
         }
     }
@@ -84,41 +94,60 @@ impl Schedule {
 
     fn sweep(&mut self) {
         let process = self.process(Part::Sweeper);
+        let sweeps = |process: &Process| process.part == Part::Sweeper && !process.tasks.is_empty();
+        if self.processes.iter().any(sweeps) {
+            self.world.steps.saw("two sweeps at once");
+        }
         if self.processes[process].tasks.len() < 2 {
             self.spawn(process, actors::sweep);
         }
     }
 
     /// An order that somebody may pay or cancel: a promised or a written one.
-    fn somebodys_order(&mut self) -> Option<(domain::OrderId, UserId)> {
+    fn somebodys_order(&mut self) -> Option<(OrderId, SpikeId, UserId)> {
         let book = self.world.book();
         let orders: Vec<_> = book
             .promised
             .iter()
-            .map(|(id, (_, user))| (*id, *user))
+            .map(|(id, (spike, user))| (*id, *spike, *user))
             .collect();
         (!orders.is_empty()).then(|| orders[self.random.random_range(0..orders.len())])
     }
 
-    fn somebody_pays_or_cancels(&mut self) {
-        let Some((order_id, user_id)) = self.somebodys_order() else {
+    /// Somebody pays, cancels or looks.
+    fn somebody_is_impatient(&mut self) {
+        let Some((order_id, spike_id, user_id)) = self.somebodys_order() else {
             return;
         };
-        let process = self.process(Part::Till);
-        if self.random.random() {
-            self.spawn(process, |world, router| {
+        let what = self.random.random_range(0..4);
+        let part = if what < 2 { Part::Till } else { Part::Query };
+        let process = self.process(part);
+        match what {
+            0 => self.spawn(process, |world, router| {
                 actors::pay(world, router, order_id, user_id)
-            });
-        } else {
-            self.spawn(process, |world, router| {
+            }),
+            1 => self.spawn(process, |world, router| {
                 actors::cancel(world, router, order_id, user_id)
-            });
+            }),
+            2 => {
+                let other = plan::user_id(self.random.random_range(0..self.plan.users));
+                self.spawn(process, |world, router| {
+                    actors::look(world, router, order_id, other)
+                });
+            }
+            _ => {
+                let must_be_there = !self.plan.redis_forgets;
+                self.spawn(process, move |world, router| {
+                    actors::look_for_mine(world, router, spike_id, user_id, must_be_there)
+                });
+            }
         }
     }
 
     fn somebody_changes_the_sale(&mut self) {
         let spike_id = self.spike_id();
-        let stock = self.plan.spikes[0].settings.stock;
+        let drawn = self.plan.spikes.iter().find(|it| it.id == spike_id);
+        let stock = drawn.map_or(1, |it| it.settings.stock);
         let lowest = if self.plan.lowers { 0 } else { stock + 1 };
         let change = match self.random.random_range(0..5) {
             0 | 1 if self.plan.lowers => {
@@ -169,7 +198,12 @@ impl Schedule {
 
     fn something_breaks(&mut self) {
         let past = self.world.server.past();
-        let what = self.random.random_range(0..6);
+        let what = match self.plan.loss {
+            Some(Loss::Wiped) => 2,
+            Some(Loss::Older) => 3,
+            Some(Loss::Failover) => 4 + self.random.random_range(0..2),
+            None => self.random.random_range(0..6),
+        };
         let at = if past == 0 {
             0
         } else {

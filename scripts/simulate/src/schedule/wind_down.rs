@@ -15,6 +15,7 @@ impl Schedule {
         self.world
             .steps
             .note(|| "nothing breaks any more".to_owned());
+        self.world.store.keep_up();
         self.world.server.heal();
         self.finish().await?;
         for turn in 0..WIND_DOWN_TURNS {
@@ -37,6 +38,13 @@ impl Schedule {
                 break;
             }
         }
+        check::at_rest(&self.world)?;
+        self.owners_read_their_orders().await?;
+        for spike in self.plan.spikes.clone() {
+            self.latecomers_get_the_rest(spike.id).await?;
+        }
+        self.deliver_all().await?;
+        self.sweep_now().await?;
         if self.plan.a_day_later {
             self.come_back_a_day_later().await?;
         }
@@ -65,7 +73,7 @@ impl Schedule {
     }
 
     /// Takes steps until nobody waits.
-    async fn finish(&mut self) -> Result<(), String> {
+    pub(super) async fn finish(&mut self) -> Result<(), String> {
         for _ in 0..20_000 {
             self.settle().await;
             self.checks.after_step(&self.world, &self.plan)?;
@@ -89,7 +97,7 @@ impl Schedule {
         Err("processes never come to an end".to_owned())
     }
 
-    async fn deliver_all(&mut self) -> Result<(), String> {
+    pub(super) async fn deliver_all(&mut self) -> Result<(), String> {
         let messages = self.world.book().messages.clone();
         for message in messages {
             let process = self.process(Part::Writer);
@@ -124,7 +132,7 @@ impl Schedule {
         Ok(())
     }
 
-    async fn sweep_now(&mut self) -> Result<(), String> {
+    pub(super) async fn sweep_now(&mut self) -> Result<(), String> {
         let process = self.process(Part::Sweeper);
         self.spawn(process, actors::sweep);
         self.finish().await

@@ -8,7 +8,10 @@ use domain::{
 use store::{Claim, Error, Holder, Orders, Page, Placement, Refunded, Rejection, Transitioned};
 
 use super::{MemoryStore, State, page, silence};
-use crate::{mutation::Mutation, steps::Choice};
+use crate::{
+    mutation::Mutation,
+    steps::{At, Choice},
+};
 
 #[async_trait]
 impl Orders for MemoryStore {
@@ -21,12 +24,15 @@ impl Orders for MemoryStore {
                         .map(|order| format!("{} {:?}", order.id, order.units));
                     format!("store: place {}", ids.collect::<Vec<_>>().join(", "))
                 };
-                port.enter(what).await
+                port.enter(At::Store, what).await
             }
             None => Choice::Proceed,
         };
         let mut answers = Vec::new();
         for order in orders {
+            // Of a batch a part is throttled.
+            let is_spared = orders.len() > 1 && order.id.as_bytes()[15] % 2 == 0;
+            let choice = if is_spared { Choice::Proceed } else { choice };
             answers.push(match choice {
                 Choice::FailBefore => Err(silence()),
                 Choice::Proceed => Ok(self.place_one(order)),
@@ -38,6 +44,16 @@ impl Orders for MemoryStore {
         }
         if let Some(port) = &self.port {
             port.steps.note(|| format!("       -> {answers:?}"));
+            let throttled = answers.iter().filter(|answer| answer.is_err()).count();
+            if throttled > 0 && throttled < answers.len() {
+                port.steps.saw("batch throttled in part");
+            }
+            if answers
+                .iter()
+                .any(|it| matches!(it, Ok(Placement::UnitsTaken(_))))
+            {
+                port.steps.saw("conflict");
+            }
         }
         answers
     }
@@ -227,8 +243,8 @@ impl Orders for MemoryStore {
             || "due orders".to_owned(),
             |state| {
                 let due_at = |order: &Order| order.due_at().filter(|at| *at <= now);
-                let mut due: Vec<Order> = state
-                    .orders
+                let listed = state.listed.as_ref().map_or(&state.orders, |it| &it.1);
+                let mut due: Vec<Order> = listed
                     .values()
                     .filter(|order| due_at(order).is_some())
                     .cloned()

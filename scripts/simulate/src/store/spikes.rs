@@ -1,10 +1,12 @@
 //! Spikes.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use domain::{Spike, SpikeId, Unit};
 use store::{Error, Holder, Mark, Page, Retirement, Spikes};
 
-use super::{MemoryStore, State, page};
+use super::{MemoryStore, page};
 use crate::mutation::Mutation;
 
 #[async_trait]
@@ -36,7 +38,7 @@ impl Spikes for MemoryStore {
         self.step(
             || "live spikes".to_owned(),
             |state| {
-                let live = state.by_end();
+                let live = by_end(state.listed.as_ref().map_or(&state.spikes, |it| &it.0));
                 Ok(live.into_iter().filter(|spike| !spike.shelved).collect())
             },
         )
@@ -47,7 +49,7 @@ impl Spikes for MemoryStore {
         self.step(
             || "spikes".to_owned(),
             |state| {
-                let mut listed = state.by_end();
+                let mut listed = by_end(&state.spikes);
                 listed.sort_by_key(|spike| spike.shelved);
                 page(&listed, cursor, limit)
             },
@@ -56,6 +58,7 @@ impl Spikes for MemoryStore {
     }
 
     async fn replace_spike(&self, was: &Spike, now: &Spike) -> Result<bool, Error> {
+        let forgets_the_top = self.is(Mutation::RaiseNotInTheStore);
         let counts_on_retired = self.is(Mutation::RaiseCountsOnRetired);
         self.step(
             || format!("replace spike by version {}", now.version),
@@ -77,7 +80,11 @@ impl Spikes for MemoryStore {
                         closed: stored.closed,
                         shelved: stored.shelved,
                         retired: if moves { now.retired } else { stored.retired },
-                        top: if moves { now.top } else { stored.top },
+                        top: if moves && !forgets_the_top {
+                            now.top
+                        } else {
+                            stored.top
+                        },
                         ..now.clone()
                     };
                     state.writes += 1;
@@ -167,10 +174,8 @@ impl Spikes for MemoryStore {
     }
 }
 
-impl State {
-    fn by_end(&self) -> Vec<Spike> {
-        let mut spikes: Vec<Spike> = self.spikes.values().cloned().collect();
-        spikes.sort_by_key(|spike| (spike.settings.ends_at, spike.id));
-        spikes
-    }
+fn by_end(spikes: &BTreeMap<SpikeId, Spike>) -> Vec<Spike> {
+    let mut spikes: Vec<Spike> = spikes.values().cloned().collect();
+    spikes.sort_by_key(|spike| (spike.settings.ends_at, spike.id));
+    spikes
 }

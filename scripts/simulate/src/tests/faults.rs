@@ -1,111 +1,119 @@
 //! The rows of the list of faults that a simulation can look at closely: many schedules of one fault each.
 
-use crate::{Tally, plan::Plan, schedule, world::Part};
+use crate::{Shape, run_many};
 
 use super::report;
 
 /// How many schedules each fault gets, beyond those that have all faults together.
 const EACH: u64 = 250;
 
-/// Runs schedules of this shape; the fault must have happened in some.
-fn survive(row: u64, shape: fn(&mut Plan), happened: fn(&Tally) -> u64) {
-    let mut sum = Tally::default();
-    for seed in row * 1_000_000..row * 1_000_000 + EACH {
-        match schedule::run_shaped(seed, None, false, shape) {
-            Ok(tally) => sum += tally,
-            Err(failure) => report(&failure),
-        }
-    }
-    assert!(happened(&sum) > EACH / 10, "it hardly happened: {sum:?}");
-}
-
-fn calm(plan: &mut Plan) {
-    plan.redis_forgets = false;
-    plan.broker_forgets = false;
-    plan.crashes = false;
-    plan.losses_per_mille = 0;
-    plan.poison = false;
-}
-
-fn kill(plan: &mut Plan, victim: Part) {
-    calm(plan);
-    plan.crashes = true;
-    plan.victim = Some(victim);
+/// Runs schedules of this shape, in which this must have happened.
+fn survive(row: u64, shape: Shape, happened: &str) {
+    let sum = match run_many(row * 1_000_000, EACH, shape, None) {
+        Ok(sum) => sum,
+        Err(failure) => report(&failure),
+    };
+    let seen = match happened {
+        "crash" => sum.crashes,
+        "loss" => sum.losses,
+        "copy" => sum.copies,
+        "burial" => sum.buried,
+        what => sum.seen.get(what).copied().unwrap_or(0),
+    };
+    assert!(seen > EACH / 10, "{happened:?} hardly happened: {sum:?}");
 }
 
 #[test]
-fn fault_01_02_spike_dies_between_any_two_steps() {
-    survive(1, |plan| kill(plan, Part::Spike), |tally| tally.crashes);
+fn fault_01_spike_dies_between_any_two_steps() {
+    survive(1, Shape::SpikeDies, "crash");
+}
+
+#[test]
+fn fault_02_a_spike_that_died_after_its_publish_answers_the_retry_alike() {
+    survive(2, Shape::SpikeDies, "replay of what is published");
 }
 
 #[test]
 fn fault_03_nobody_knows_whether_a_publish_was_stored() {
-    let shape: fn(&mut Plan) = |plan| {
-        calm(plan);
-        plan.losses_per_mille = 150;
-    };
-    survive(3, shape, |tally| tally.orders);
+    survive(3, Shape::LostPublishes, "publish without an answer");
 }
 
 #[test]
 fn fault_05_events_come_ten_times_and_a_day_later() {
-    let shape: fn(&mut Plan) = |plan| {
-        calm(plan);
-        plan.copies_percent = 90;
-        plan.a_day_later = true;
-    };
-    survive(5, shape, |tally| tally.copies);
+    survive(5, Shape::Copies, "copy");
 }
 
 #[test]
-fn fault_06_19_events_are_reordered_and_orders_asked_for_before_they_are_written() {
-    survive(6, calm, |tally| tally.orders);
+fn fault_06_events_are_reordered_and_orders_paid_for_before_they_are_written() {
+    survive(6, Shape::Late, "payment before the order is written");
 }
 
 #[test]
 fn fault_07_poison_among_good_events_fails_alone() {
-    let shape: fn(&mut Plan) = |plan| {
-        calm(plan);
-        plan.poison = true;
-    };
-    survive(7, shape, |tally| tally.buried);
+    survive(7, Shape::Poison, "burial");
 }
 
 #[test]
-fn fault_08_15_the_store_throttles_and_conflicts() {
-    let shape: fn(&mut Plan) = |plan| {
-        calm(plan);
-        plan.losses_per_mille = 300;
-        plan.copies_percent = 40;
-    };
-    survive(8, shape, |tally| tally.orders);
+fn fault_08_of_a_batch_a_part_is_throttled() {
+    survive(8, Shape::Throttled, "batch throttled in part");
 }
 
 #[test]
 fn fault_09_the_writer_dies_between_any_two_steps() {
-    survive(9, |plan| kill(plan, Part::Writer), |tally| tally.crashes);
+    survive(9, Shape::WriterDies, "crash");
 }
 
 #[test]
-fn fault_10_11_12_13_redis_comes_back_older_or_empty_or_as_two() {
-    let shape: fn(&mut Plan) = |plan| {
-        calm(plan);
-        plan.redis_forgets = true;
-        plan.steps = 360;
-    };
-    survive(10, shape, |tally| tally.losses);
+fn fault_10_redis_comes_back_as_it_was() {
+    survive(10, Shape::OlderRedis, "loss");
+}
+
+#[test]
+fn fault_11_redis_is_wiped_while_the_sale_runs() {
+    survive(11, Shape::EmptyRedis, "loss");
+}
+
+#[test]
+fn fault_12_a_lagging_replica_takes_over_while_some_write_to_the_old_primary() {
+    survive(12, Shape::Failover, "loss");
+}
+
+#[test]
+fn fault_13_of_two_loaders_the_second_changes_nothing() {
+    survive(13, Shape::Loaders, "second load");
+}
+
+#[test]
+fn fault_15_the_store_fails_again_and_again() {
+    survive(15, Shape::StoreFails, "call of the store without an answer");
+}
+
+#[test]
+fn fault_16_clocks_are_ten_minutes_apart() {
+    survive(16, Shape::ClocksApart, "refused as too early");
 }
 
 #[test]
 fn fault_17_sweepers_die_and_overlap() {
-    survive(17, |plan| kill(plan, Part::Sweeper), |tally| tally.crashes);
+    survive(17, Shape::SweepersDie, "two sweeps at once");
 }
 
 #[test]
-fn fault_20_21_stock_is_raised_and_lowered_by_an_admin_who_dies() {
-    let shape: fn(&mut Plan) = |plan| {
-        kill(plan, Part::Admin);
-        (plan.admin, plan.lowers) = (true, true);
-    };
-    survive(20, shape, |tally| tally.crashes);
+fn fault_19_orders_are_cancelled_again_and_again() {
+    survive(19, Shape::Impatient, "cancelled again");
+}
+
+#[test]
+fn fault_20_stock_is_raised_by_an_admin_who_dies() {
+    survive(20, Shape::Raises, "raised");
+}
+
+#[test]
+fn fault_21_stock_is_lowered_below_what_is_sold() {
+    survive(21, Shape::Lowers, "lowered");
+}
+
+#[test]
+fn fault_35_a_unit_given_back_can_be_bought_within_a_second() {
+    survive(35, Shape::Calm, "bought after a cancellation");
 }

@@ -98,6 +98,9 @@ async fn race(seed: u64, won: &mut [u64; 3]) {
         }));
     }
     take_turns(&world, &tasks, &mut random).await;
+    for task in tasks {
+        task.await.unwrap();
+    }
     for id in orders {
         won[winner(&world, id, seed)] += 1;
     }

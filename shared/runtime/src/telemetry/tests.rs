@@ -125,9 +125,9 @@ async fn what_is_measured_arrives_and_what_is_lost_is_counted() {
     );
     assert!((collector.sum("spike.telemetry.spans.lost", &[]) - 10_000.0).abs() < 0.1);
     assert!(collector.sum("spike.telemetry.exports.failed", &[("signal", "traces")]) >= 1.0);
+    two_processes_of_one_function_are_two_series().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn two_processes_of_one_function_are_two_series() {
     let collector = Collector::start();
     for count in [1, 2] {
