@@ -19,7 +19,7 @@ const SPIKES_PER_PAGE: u32 = 50;
     "spike_id": "01900000-0000-7000-8000-000000000000", "version": 2, "name": "One hundred sneakers", "description": "",
     "stock": 100, "limit_per_user": 1, "price": {"amount_minor": 4900, "currency": "EUR"},
     "starts_at": "2026-11-22T10:00:00.000Z", "ends_at": "2026-11-22T11:00:00.000Z", "pay_within_secs": 900, "rules": [],
-    "paused": false, "top": 120, "retired": 20, "status": "upcoming", "created_at": "2026-11-21T10:00:00.000Z"
+    "expected_buyers": 10_000, "paused": false, "top": 120, "retired": 20, "status": "upcoming", "created_at": "2026-11-21T10:00:00.000Z"
 }))]
 pub struct AdminSpike {
     /// Its id.

@@ -1,8 +1,8 @@
 //! `dead-letter`: keeps what the queue gave up on, and sends it again when an admin says so.
 //!
 //! Trigger: `POST /events/dead-letter`, from the broker, on the private address only ([`events()`]). Routes: `GET
-//! /admin/dead-letters`, `POST /admin/dead-letters/{id}/redrive` ([`router`]). Environment: `STORE_URL`, `EVENTS_URL`,
-//! `ACCESS_TOKEN_KEYS`, `ISSUER`.
+//! /admin/dead-letters`, `POST /admin/dead-letters/{id}/redrive` ([`router`]). Environment: `STORE_URL`,
+//! `EVENTS_URL` (or `K_SINK`), `ACCESS_TOKEN_KEYS`, `ISSUER`.
 //!
 //! Statuses of the event: 204 kept, 413 `too-large`, 503 `unavailable` (the broker tries again). Of the routes: 200, 202,
 //! 400 `malformed`, 401 `unauthorized`, 403 `forbidden`, 404 `no-dead-letter`, 409 `not-redrivable`, 503 `unavailable`.

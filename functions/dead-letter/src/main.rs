@@ -17,7 +17,7 @@ async fn main() -> anyhow::Result<()> {
     let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
     let state = AppState {
         store: store::connect(&env::url("STORE_URL")?).await?,
-        sink: events::connect(&env::url("EVENTS_URL")?)?,
+        sink: events::connect(&env::events_url()?)?,
         authenticator: Authenticator::new(keys.expose(), &issuer, Arc::clone(&clock))?,
         clock,
     };

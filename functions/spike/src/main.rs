@@ -1,7 +1,7 @@
 //! Binary of `spike`: connects what a purchase needs, then serves its router.
 //!
-//! Environment: `STOCK_URL`, `STORE_URL`, `EVENTS_URL`; `ACCESS_TOKEN_KEYS` (a JWK set), `ISSUER`; `PATH_TOKEN_KEY`;
-//! `BUCKET_BURST` and `BUCKET_REFILL`, multiples of a spike's stock, default 2, 0 = no bucket, or instead of both
+//! Environment: `STOCK_URL`, `STORE_URL`, `EVENTS_URL` (or `K_SINK`); `ACCESS_TOKEN_KEYS` (a JWK set), `ISSUER`;
+//! `PATH_TOKEN_KEY`; `BUCKET_BURST` and `BUCKET_REFILL`, multiples of a spike's stock, default 2, 0 = no bucket, or instead of both
 //! `TUNABLES_FILE`, a file that is followed while this runs (`docs/samples/tunables.toml`); `PORT`. Secrets may be given
 //! as files, `NAME_FILE`.
 
@@ -25,7 +25,7 @@ async fn main() -> anyhow::Result<()> {
     let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
     let parts = Parts {
         store: store?,
-        sink: events::connect(&env::url("EVENTS_URL")?)?,
+        sink: events::connect(&env::events_url()?)?,
         verifier: Authenticator::new(keys.expose(), &issuer, stock.clock())?.verifier,
         path_tokens: PathTokens::new(env::secret("PATH_TOKEN_KEY")?.expose().as_bytes())?,
         clock: clock::system(),

@@ -1,7 +1,7 @@
 //! `sweeper`: finishes whatever was left half-done, and repairs what Redis forgot.
 //!
 //! Trigger: a timer, delivered as `POST /timers/sweep` (private), and on demand. Environment: `STORE_URL`, `STOCK_URL`,
-//! `EVENTS_URL`. Statuses: 200 with what was done, 503 if the store cannot even list the spikes.
+//! `EVENTS_URL` (or `K_SINK`). Statuses: 200 with what was done, 503 if the store cannot even list the spikes.
 //!
 //! Every step repeats something idempotent or compares before it writes, so any number of sweepers may run at once and
 //! each may stop anywhere.

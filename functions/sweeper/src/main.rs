@@ -9,7 +9,7 @@ use runtime::{clock, env};
 async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("sweeper");
     let (store_url, stock_url) = (env::url("STORE_URL")?, env::url("STOCK_URL")?);
-    let sink = events::connect(&env::url("EVENTS_URL")?)?;
+    let sink = events::connect(&env::events_url()?)?;
     let (store, stock) = tokio::join!(
         store::connect(&store_url),
         stock::Stock::connect(&stock_url, clock::system())

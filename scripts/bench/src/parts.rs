@@ -126,6 +126,7 @@ impl Parts {
             ends_at: now + Duration::from_hours(1),
             pay_within_secs: 900,
             rules: Vec::new(),
+            expected_buyers: None,
         };
         let spike = Spike::new(id, settings, now);
         ensure!(spike.gate() == Gate::Open, "the sale is not open");

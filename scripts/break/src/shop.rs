@@ -212,6 +212,7 @@ fn settings(terms: Terms) -> anyhow::Result<Settings> {
         ends_at: now + Duration::from_hours(1),
         pay_within_secs: u32::try_from(terms.pay_within.as_secs())?,
         rules: Vec::new(),
+        expected_buyers: None,
     })
 }
 

@@ -59,17 +59,7 @@ async fn add(
     hash: String,
     now: Timestamp,
 ) -> anyhow::Result<UserId> {
-    let user = User {
-        id: UserId::mint(now, auth::random()),
-        username,
-        password_hash: Some(hash),
-        credentials_version: 1,
-        display_name: None,
-        attributes: serde_json::Map::new(),
-        roles: vec![Role::Admin],
-        version: 1,
-        created_at: now,
-    };
+    let user = migrate::new_admin(username, hash, now);
     let added = store.add_users(std::slice::from_ref(&user)).await;
     let added = added.context("cannot make the admin's account")?;
     ensure!(

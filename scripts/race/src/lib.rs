@@ -173,5 +173,6 @@ fn settings(options: &Options, starts_at: Timestamp) -> anyhow::Result<Settings>
         ends_at: starts_at + Duration::from_secs(options.open_for_secs.into()),
         pay_within_secs: options.pay_within_secs,
         rules: Vec::new(),
+        expected_buyers: None,
     })
 }

@@ -121,6 +121,7 @@ fn spike(index: u8, guarded: bool, random: &mut StdRng) -> Spike {
             500_000
         },
         rules: rules.into_iter().collect(),
+        expected_buyers: Some(10_000),
     };
     let id = SpikeId::mint(begins_at, [index + 1; 10]);
     Spike::new(id, settings, begins_at)

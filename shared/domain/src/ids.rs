@@ -37,6 +37,12 @@ macro_rules! id {
                 Timestamp::from_millis(ms)
             }
 
+            /// The id of these sixteen bytes, as [`Self::as_bytes`] gave them.
+            #[must_use]
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
             /// The sixteen bytes of the id.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8; 16] {
@@ -121,6 +127,7 @@ mod tests {
     fn an_id_survives_its_text() {
         let id = OrderId::mint(Timestamp::from_millis(1_700_000_000_123), [7; 10]);
         assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(OrderId::from_bytes(*id.as_bytes()), id);
         assert_eq!(id.minted_at(), Timestamp::from_millis(1_700_000_000_123));
         assert_eq!(
             serde_json::from_str::<OrderId>(&serde_json::to_string(&id).unwrap()).unwrap(),

@@ -14,6 +14,8 @@ pub const MAX_LIMIT_PER_USER: u32 = 10;
 pub const MAX_RULES: usize = 16;
 /// The longest pay window: seven days.
 pub const MAX_PAY_WITHIN_SECS: u32 = 7 * 24 * 3600;
+/// The most buyers that a spike may be announced for.
+pub const MAX_EXPECTED_BUYERS: u32 = 10_000_000;
 /// The longest sale: 31 days.
 pub const MAX_DURATION: Duration = Duration::from_hours(31 * 24);
 
@@ -68,6 +70,11 @@ pub struct Settings {
     #[serde(default)]
     #[schema(max_items = 16)]
     pub rules: Vec<Rule>,
+    /// How many people are expected to try. Where prewarm runs, capacity is raised for them before the start.
+    // Not written where it is not set: a build that does not know the field can still read such a spike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10_000_000, example = 10_000)]
+    pub expected_buyers: Option<u32>,
 }
 
 fn one() -> u32 {
@@ -133,6 +140,12 @@ impl Settings {
             pay_window.contains(&self.pay_within_secs),
             "pay_within_secs",
             "1 to 604800",
+        )?;
+        let crowd = 1..=MAX_EXPECTED_BUYERS;
+        check(
+            self.expected_buyers.is_none_or(|it| crowd.contains(&it)),
+            "expected_buyers",
+            "1 to 10000000",
         )?;
         check(self.rules.len() <= MAX_RULES, "rules", "at most 16")?;
         for rule in &self.rules {
@@ -305,7 +318,7 @@ mod tests {
             allow_if: "true".into(),
             reason: "no".into(),
         };
-        let cases: [(&str, Spoil); 8] = [
+        let cases: [(&str, Spoil); 10] = [
             ("name", |s| s.name = "  ".into()),
             ("description", |s| s.description = "x".repeat(2001)),
             ("stock", |s| s.stock = MAX_STOCK + 1),
@@ -316,6 +329,10 @@ mod tests {
                 s.ends_at = s.starts_at + MAX_DURATION + Duration::from_millis(1);
             }),
             ("pay_within_secs", |s| s.pay_within_secs = 0),
+            ("expected_buyers", |s| s.expected_buyers = Some(0)),
+            ("expected_buyers", |s| {
+                s.expected_buyers = Some(MAX_EXPECTED_BUYERS + 1);
+            }),
         ];
         for (field, spoil) in cases {
             let mut settings = settings();
@@ -327,6 +344,20 @@ mod tests {
         assert_eq!(many.validate().unwrap_err().field, "rules");
         many.rules = vec![rule];
         assert_eq!(many.validate().unwrap_err().field, "rules.name");
+    }
+
+    #[test]
+    fn settings_that_were_stored_before_there_was_a_crowd_are_read_and_written_as_they_were() {
+        let mut settings = settings();
+        assert_eq!(settings.expected_buyers, None);
+        let stored = serde_json::to_value(&settings).unwrap();
+        assert_eq!(stored.get("expected_buyers"), None);
+        settings.expected_buyers = Some(MAX_EXPECTED_BUYERS);
+        assert_eq!(settings.validate(), Ok(()));
+        let stored = serde_json::to_value(&settings).unwrap();
+        assert_eq!(stored["expected_buyers"], 10_000_000);
+        let read: Settings = serde_json::from_value(stored).unwrap();
+        assert_eq!(read, settings);
     }
 
     #[test]

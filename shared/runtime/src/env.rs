@@ -71,6 +71,13 @@ pub fn url(name: &str) -> Result<Url, EnvError> {
     parse_url(name, &text(name)?)
 }
 
+/// The address of the broker: `EVENTS_URL`, or else `K_SINK`, which Knative puts in by a `SinkBinding`.
+///
+/// What is given by hand wins. `K_CE_OVERRIDES` is not read: our events have all their attributes.
+pub fn events_url() -> Result<Url, EnvError> {
+    pick_events_url(read)
+}
+
 /// The variable as a whole number within `range`; `default` if it is not there.
 pub fn number(name: &str, default: u64, range: RangeInclusive<u64>) -> Result<u64, EnvError> {
     parse_number(name, read(name), default, &range)
@@ -102,6 +109,15 @@ fn read(name: &str) -> Option<String> {
 
 fn required(name: &str, value: Option<String>) -> Result<String, EnvError> {
     value.ok_or_else(|| EnvError::Missing(name.to_owned()))
+}
+
+fn pick_events_url(read: impl Fn(&str) -> Option<String>) -> Result<Url, EnvError> {
+    for name in ["EVENTS_URL", "K_SINK"] {
+        if let Some(text) = read(name) {
+            return parse_url(name, &text);
+        }
+    }
+    Err(EnvError::Missing("EVENTS_URL (or K_SINK)".to_owned()))
 }
 
 fn parse_url(name: &str, text: &str) -> Result<Url, EnvError> {
@@ -159,6 +175,24 @@ mod tests {
         assert_eq!(error.to_string(), "STORE_URL is not a URL");
         let error = parse_number("RATE", Some("1000".to_owned()), 1, &(1..=10)).unwrap_err();
         assert_eq!(error.to_string(), "RATE is not a number from 1 to 10");
+    }
+
+    #[test]
+    fn the_broker_is_the_sink_that_knative_gives_unless_another_is_named() {
+        let events = ("EVENTS_URL", "http://127.0.0.1:7000/");
+        let sink = ("K_SINK", "http://broker-ingress.example/spike/default");
+        let pick = |given: &[(&str, &str)]| {
+            pick_events_url(|name| {
+                let found = given.iter().find(|(given, _)| *given == name);
+                found.map(|(_, text)| (*text).to_owned())
+            })
+        };
+        assert_eq!(pick(&[sink]).unwrap().as_str(), sink.1);
+        assert_eq!(pick(&[sink, events]).unwrap().as_str(), events.1);
+        let error = pick(&[]).unwrap_err();
+        assert_eq!(error.to_string(), "EVENTS_URL (or K_SINK) is not set");
+        let error = pick(&[("K_SINK", "nowhere")]).unwrap_err();
+        assert_eq!(error.to_string(), "K_SINK is not a URL");
     }
 
     #[test]

@@ -64,6 +64,7 @@ impl Sale {
             ends_at: now + Duration::from_hours(1),
             pay_within_secs: 900,
             rules: Vec::new(),
+            expected_buyers: None,
         };
         change(&mut settings);
         let spike = Spike::new(SpikeId::mint(now, rand::random()), settings, now);

@@ -17,14 +17,51 @@ pub enum ConnectError {
     Address(&'static str),
 }
 
-/// The store that `url` names: `dynamodb+http://HOST:PORT` is a `DynamoDB` endpoint without TLS.
+/// Why the tables of a store are not what they have to be.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The URL names no store.
+    #[error(transparent)]
+    Address(#[from] ConnectError),
+    /// The tables cannot be made.
+    #[error("cannot make the tables")]
+    Tables(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The store that `url` names: `dynamodb+http://HOST:PORT` is a `DynamoDB` endpoint without TLS, and
+/// `mysql://USER:PASSWORD@HOST:PORT/DATABASE` a server of `MySQL` or `MariaDB`.
 ///
-/// Nothing is sent: a store that is away is noticed by the first call, and a function can start without it. Adapters whose
-/// protocol begins with a handshake will wait here.
+/// A store that is away is noticed by the first call, and a function can start without it. An adapter whose protocol begins
+/// with a handshake tries that here, for a second at most.
 pub async fn connect(url: &Url) -> Result<Arc<dyn Store>, ConnectError> {
     match url.scheme() {
         #[cfg(feature = "dynamodb")]
         "dynamodb+http" => Ok(Arc::new(crate::DynamoStore::connect(url)?)),
+        #[cfg(feature = "mysql")]
+        "mysql" => Ok(Arc::new(crate::MySqlStore::connect(url).await?)),
         other => Err(ConnectError::Scheme(other.to_owned())),
+    }
+}
+
+/// The store that `url` names, with all tables as this version needs them. Any number of processes may call it, any number
+/// of times: what is there already stays as it is.
+pub async fn prepare(url: &Url) -> Result<Arc<dyn Store>, PrepareError> {
+    match url.scheme() {
+        #[cfg(feature = "dynamodb")]
+        "dynamodb+http" => {
+            let store = crate::DynamoStore::connect(url)?;
+            let made = store.create_tables().await;
+            made.map_err(|error| PrepareError::Tables(error.into()))?;
+            Ok(Arc::new(store))
+        }
+        #[cfg(feature = "mysql")]
+        "mysql" => {
+            let store = crate::MySqlStore::connect(url).await?;
+            let made = store.migrate().await;
+            let made = made.map_err(|error| PrepareError::Tables(error.into()))?;
+            tracing::info!(schema.applied = ?made, "the tables are as this version needs them");
+            Ok(Arc::new(store))
+        }
+        other => Err(ConnectError::Scheme(other.to_owned()).into()),
     }
 }

@@ -17,6 +17,7 @@ async fn settings_that_no_spike_may_have_are_named() {
         ("limit_per_user", with("limit_per_user", json!(11))),
         ("ends_at", with("ends_at", at(now, 0))),
         ("pay_within_secs", with("pay_within_secs", json!(0))),
+        ("expected_buyers", with("expected_buyers", json!(0))),
     ];
     for (field, settings) in cases {
         for answer in [

@@ -10,6 +10,7 @@ async fn a_change_needs_the_version_that_was_read_and_takes_force() {
     let rig = rig().await;
     let mut settings = rig.with_stock(10);
     settings["limit_per_user"] = json!(3);
+    settings["expected_buyers"] = json!(25_000);
     settings["rules"] = json!([{ "name": "all", "allow_if": "true", "reason": "-" }]);
     call(
         &rig.app,
@@ -29,6 +30,7 @@ async fn a_change_needs_the_version_that_was_read_and_takes_force() {
         (&json!(2), "\"2\"")
     );
     assert_eq!(changed.body.get("retired_now"), None);
+    assert_eq!(changed.body["expected_buyers"], 25_000);
     rig.put("\"1\"", settings).await.is(412, "version-mismatch");
     let sale = rig
         .sale

@@ -135,6 +135,7 @@ async fn open_sale(target: &Target) -> anyhow::Result<String> {
         ends_at: now + Duration::from_hours(1),
         pay_within_secs: 900,
         rules: Vec::new(),
+        expected_buyers: None,
     };
     let request = Request::post("/admin/spikes").json(&serde_json::to_value(settings)?);
     let client = Client::new(&target.base_url, 1)?;

@@ -15,6 +15,22 @@ fn caller() -> Caller {
     }
 }
 
+/// What an operator makes for a cluster (`docs/knative.md`) is what the functions read.
+#[test]
+fn keys_that_the_script_makes_are_read_and_belong_together() {
+    let folder = std::env::temp_dir().join(format!("spike-keys-{}", std::process::id()));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/signing-keys");
+    let made = std::process::Command::new(script).arg(&folder).output();
+    assert!(made.unwrap().status.success());
+    let read = |name| std::fs::read_to_string(folder.join(name)).unwrap();
+    let key = SigningKey::from_pem(&read("signing-key.pem"), "http://localhost").unwrap();
+    let keys = KeySet::parse(&read("jwks.json")).unwrap().keys;
+    let path_token_key = read("path-token-key");
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(keys, [key.jwk()]);
+    assert!(crate::PathTokens::new(path_token_key.trim_end().as_bytes()).is_ok());
+}
+
 #[test]
 fn a_key_survives_its_pem_and_its_id_is_its_thumbprint() {
     let pem = SigningKey::generate_pem().unwrap();

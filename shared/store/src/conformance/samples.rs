@@ -75,6 +75,7 @@ pub fn spike(stock: u32) -> Spike {
             allow_if: "user.attributes.age >= 18".into(),
             reason: "No.".into(),
         }],
+        expected_buyers: Some(25_000),
     };
     Spike::new(SpikeId::mint(now(), rand::random()), settings, now())
 }

@@ -10,7 +10,7 @@
 //! this call did it. The token is never derived from the order: the engine would then answer the re-placement of an order
 //! that was cancelled meanwhile with success for ten minutes.
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
 
 use aws_sdk_dynamodb::{
     config::http::HttpResponse,
@@ -18,19 +18,9 @@ use aws_sdk_dynamodb::{
     types::{CancellationReason, TransactWriteItem},
 };
 use rand::RngExt;
-use tokio::time::Instant;
 
 use super::{DynamoStore, item::Item};
-use crate::Error;
-
-/// How often one request is sent at most.
-const TRIES: u32 = 7;
-/// How long the first pause lasts at most; each further one may last twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-/// How long a pause lasts at most.
-const LONGEST_PAUSE: Duration = Duration::from_millis(400);
-/// After what time nothing is sent again.
-const PATIENCE: Duration = Duration::from_secs(3);
+use crate::{Error, backoff::Backoff};
 
 /// What engines answer when they could not decide now. Answers with a status of 500 or above count as well.
 const UNDECIDED: [&str; 12] = [
@@ -104,44 +94,6 @@ impl From<Failure> for Error {
                 Self::Corrupt("a request without a transaction was cancelled".into())
             }
         }
-    }
-}
-
-/// The pauses between the tries of one request.
-#[derive(Debug)]
-pub(super) struct Backoff {
-    tries: u32,
-    since: Instant,
-}
-
-impl Backoff {
-    pub(super) fn new() -> Self {
-        Self {
-            tries: 1,
-            since: Instant::now(),
-        }
-    }
-
-    /// Which try this is, from 1.
-    pub(super) fn tries(&self) -> u32 {
-        self.tries
-    }
-
-    /// Waits for the next try; `false` if there is none.
-    pub(super) async fn pause(&mut self) -> bool {
-        if self.tries == TRIES || self.since.elapsed() > PATIENCE {
-            return false;
-        }
-        let longest = LONGEST_PAUSE.min(FIRST_PAUSE * 2_u32.pow(self.tries - 1));
-        let share: f64 = rand::rng().random();
-        tokio::time::sleep(longest.mul_f64(share)).await;
-        self.tries += 1;
-        true
-    }
-
-    /// Starts over: the last try got somewhere.
-    pub(super) fn progressed(&mut self) {
-        *self = Self::new();
     }
 }
 

@@ -7,11 +7,14 @@ use domain::Timestamp;
 use super::{
     DynamoStore,
     item::{Item, Row, item, number, optional, text, time},
-    listing::{After, Listing, cut, page_size, part, parts},
+    listing::{After, Listing},
     request::{Change, Changed},
     tables::DEAD_LETTERS,
 };
-use crate::{DeadLetter, DeadLetters, Error, Page};
+use crate::{
+    DeadLetter, DeadLetters, Error, Page,
+    cursor::{cut, page_size, part, parts},
+};
 
 fn write(letter: &DeadLetter) -> Item {
     item([

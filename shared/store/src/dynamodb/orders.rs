@@ -10,11 +10,14 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::{
     DynamoStore, claims,
     item::{Item, Row, flag, item, json, number, optional, readable, text, time},
-    listing::{After, Listing, cut, page_size, part, parts},
+    listing::{After, Listing},
     request::{Change, Changed},
     tables::{CLAIMS, ORDERS, SHARDS},
 };
-use crate::{Claim, Error, Orders, Page, Placement, Refunded, Rejection, Transitioned};
+use crate::{
+    Claim, Error, Orders, Page, Placement, Refunded, Rejection, Transitioned,
+    cursor::{cut, page_size, part, parts},
+};
 
 /// How many of a user's newest orders are searched for one of a spike.
 const LOOK_BACK: u16 = 1000;

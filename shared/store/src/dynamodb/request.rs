@@ -15,10 +15,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
     DynamoStore,
-    call::{Backoff, Failure, retry},
+    call::{Failure, retry},
     item::{Item, Row, text},
 };
-use crate::Error;
+use crate::{Error, backoff::Backoff};
 
 /// How many items one batch may ask for.
 const BATCH: usize = 100;

@@ -13,11 +13,14 @@ use super::{
     call::{Reason, all_decided},
     claims::{self, read_holder},
     item::{Item, Row, flag, item, json, number, readable, text, time},
-    listing::{After, Listing, cut, page_size, part, parts},
+    listing::{After, Listing},
     request::{Change, Changed, put_if_absent},
     tables::{CLAIMS, SPIKES},
 };
-use crate::{Error, Mark, Page, Retirement, Spikes};
+use crate::{
+    Error, Mark, Page, Retirement, Spikes,
+    cursor::{cut, page_size, part, parts},
+};
 
 /// What an admin decides, where `top` stays.
 const SETTLED: &str = "SET #version = :version, #settings = :settings, #stock = :stock, #ends_at = :ends_at, \

@@ -24,8 +24,8 @@ async fn only_addresses_of_engines_are_connected_to() {
     assert_eq!(connect("dynamodb+http://127.0.0.1:8000").await, Ok(()));
     assert_eq!(connect("dynamodb+http://127.0.0.1:8000/").await, Ok(()));
     assert_eq!(
-        connect("mysql://127.0.0.1").await,
-        Err(ConnectError::Scheme("mysql".into()))
+        connect("postgres://127.0.0.1").await,
+        Err(ConnectError::Scheme("postgres".into()))
     );
     for url in [
         "dynamodb+http://127.0.0.1",

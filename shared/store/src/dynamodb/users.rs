@@ -8,13 +8,17 @@ use domain::{User, UserId, Username};
 
 use super::{
     DynamoStore,
-    call::{Backoff, Reason},
+    call::Reason,
     item::{Item, Row, item, json, number, optional, text, time},
-    listing::{After, Listing, cut, page_size, part, parts},
+    listing::{After, Listing},
     request::{Change, Changed, put_if_absent},
     tables::{SHARDS, USERS},
 };
-use crate::{Error, Page, Users};
+use crate::{
+    Error, Page, Users,
+    backoff::Backoff,
+    cursor::{cut, page_size, part, parts},
+};
 
 /// How many accounts one transaction adds: two items each, and a transaction has at most 100.
 const TOGETHER: usize = 50;
