@@ -25,7 +25,10 @@ use crate::{
 const FLAG: Duration = Duration::from_millis(1200);
 
 /// What is logged as an error in one scenario because that is what it is about.
-const EXPECTED: &[(&str, &str)] = &[("fault_07_poison_among_good_events", "dead letter")];
+const EXPECTED: &[(&str, &str)] = &[(
+    "fault_07_poison_among_good_events",
+    "the queue gave up on an event",
+)];
 
 /// How thoroughly something is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -79,7 +79,8 @@ async fn nothing_is_sent_twice(fleet: &Fleet) -> anyhow::Result<()> {
     all_is_well(&shop, &shoppers.ends().await).await.map(drop)
 }
 
-/// What Redis has forgotten is loaded by the first who misses it: `reserve` by the purchase, `ack` by the writer.
+/// What Redis has forgotten is loaded by the first who misses it: `reserve` (and what loads a sale that nobody has bought
+/// from) by the purchase, `ack` by the writer. Whoever comes later loads nothing.
 async fn a_script_is_loaded_once(fleet: &Fleet) -> anyhow::Result<()> {
     let shop = Shop::open(fleet, Terms::units(UNITS)).await?;
     let mut orders = Vec::new();
@@ -90,6 +91,7 @@ async fn a_script_is_loaded_once(fleet: &Fleet) -> anyhow::Result<()> {
     let redis = fleet.redis.lock().await;
     let () = redis.command(&["SCRIPT", "FLUSH"]).await?;
     redis.count_calls().await?;
+    let mut missed = None;
     for (order, acked) in orders.iter().zip(1..) {
         fleet.deliveries.set(Mode::Pass);
         let answer = settle(&fleet.client, order).await?;
@@ -99,7 +101,11 @@ async fn a_script_is_loaded_once(fleet: &Fleet) -> anyhow::Result<()> {
         })
         .await?;
         let (called, loaded) = redis.calls().await?;
-        ensure!(loaded == 2, "{loaded} scripts loaded, by {acked} purchases");
+        let missed = *missed.get_or_insert(loaded);
+        ensure!(
+            (2..=4).contains(&missed) && loaded == missed,
+            "{loaded} scripts loaded by {acked} purchases, {missed} by the first"
+        );
         ensure!(called >= 2 + 2 * acked, "{called} calls are too few");
     }
     drop((redis, sweeps));

@@ -1,15 +1,30 @@
-//! The short form of every scenario, against processes that are killed for good, and what the scenarios rest on.
+//! The short form of every scenario, against processes that are killed for good; and the images of functions, as containers.
 
 #[cfg(test)]
 mod failpoints;
 #[cfg(test)]
 mod guard;
 #[cfg(test)]
+mod images;
+#[cfg(test)]
 mod scenarios;
 
-/// Where the binaries lie that are killed: tests are in `deps`, and the examples beside that.
 #[cfg(test)]
-fn examples() -> std::path::PathBuf {
+use std::{
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// One sale at a time: a machine that is busy with two is slow at both.
+#[cfg(test)]
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where the functions' binaries are: tests lie in `deps`, and the examples beside that.
+#[cfg(test)]
+fn examples() -> PathBuf {
     let binary = std::env::current_exe().unwrap();
     binary.ancestors().nth(2).unwrap().join("examples")
 }

@@ -1,6 +1,6 @@
 //! The short form of every scenario. They share one fleet, one after the other.
 
-use std::sync::{LazyLock, Mutex, PoisonError, mpsc};
+use std::sync::{LazyLock, mpsc};
 
 use r#break::{
     fleet::Fleet,
@@ -10,8 +10,6 @@ use tokio::sync::oneshot;
 
 type Job = (&'static str, oneshot::Sender<Outcome>);
 
-/// One scenario at a time.
-static TURN: Mutex<()> = Mutex::new(());
 static FLEET: LazyLock<mpsc::Sender<Job>> = LazyLock::new(start);
 
 /// Starts the fleet on a thread of its own, which outlives every test. What it has started ends with this process.
@@ -20,7 +18,7 @@ fn start() -> mpsc::Sender<Job> {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
-            let fleet = Fleet::start(&super::examples()).await.unwrap();
+            let fleet = Fleet::start(&crate::examples()).await.unwrap();
             while let Ok((name, answer)) = tokio::task::block_in_place(|| todo.recv()) {
                 let scenario = ALL.iter().find(|it| it.name == name).unwrap();
                 let outcome = scenario.run(&fleet, Form::Short).await;
@@ -32,7 +30,7 @@ fn start() -> mpsc::Sender<Job> {
 }
 
 fn run(name: &'static str) {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = crate::turn();
     let (answer, outcome) = oneshot::channel();
     FLEET.send((name, answer)).unwrap();
     let outcome = outcome.blocking_recv().expect("the fleet lives");
