@@ -31,7 +31,7 @@ const SHARED: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("runtime", &["cache", "domain", "observe"]),
+    ("runtime", &["cache", "domain", "failpoint", "observe"]),
     ("auth", &["cache", "domain", "runtime"]),
 ];
 

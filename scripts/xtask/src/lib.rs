@@ -1,4 +1,5 @@
-//! What no compiler checks: names, the direction of dependencies, the project's top level, and the rules of `deny.toml`.
+//! What no compiler checks: names, the direction of dependencies, the project's top level, the rules of `deny.toml`, and
+//! whether the manifests of Kubernetes and the Terraform of AWS say what the code says.
 //!
 //! `cargo xtask check` compares the workspace, as `cargo metadata` shows it, with these rules. The rules about licences,
 //! banned crates and sources stand in `deny.toml` alone: `cargo deny` reads them where it is installed, this crate where
@@ -9,9 +10,11 @@ pub mod direction;
 pub mod expression;
 pub mod layout;
 pub mod licences;
+pub mod manifests;
 pub mod names;
 pub mod policy;
 pub mod sources;
+pub mod terraform;
 pub mod workspace;
 
 #[cfg(test)]
@@ -37,17 +40,23 @@ pub enum Rule {
     Bans,
     /// Where dependencies come from.
     Sources,
+    /// What `knative/` says of names, routes, permissions and environment.
+    Manifests,
+    /// `infra/terraform` against the code.
+    Terraform,
 }
 
 impl Rule {
     /// All rules, in the order in which they are checked.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Names,
         Self::Direction,
         Self::Layout,
         Self::Licences,
         Self::Bans,
         Self::Sources,
+        Self::Manifests,
+        Self::Terraform,
     ];
 
     fn as_str(self) -> &'static str {
@@ -58,6 +67,8 @@ impl Rule {
             Self::Licences => "licences",
             Self::Bans => "bans",
             Self::Sources => "sources",
+            Self::Manifests => "manifests",
+            Self::Terraform => "terraform",
         }
     }
 }
@@ -102,6 +113,8 @@ pub fn check(root: &Path, rules: &[Rule]) -> anyhow::Result<Vec<Violation>> {
             Rule::Licences => licences::check(&workspace, &policy.licenses),
             Rule::Bans => bans::check(&workspace, &policy.bans),
             Rule::Sources => sources::check(&workspace, &policy.sources),
+            Rule::Manifests => manifests::check(root)?,
+            Rule::Terraform => terraform::check(root)?,
         });
     }
     Ok(violations)
