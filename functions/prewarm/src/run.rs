@@ -19,12 +19,15 @@ const UNITS_AT_ONCE: u32 = 100;
 pub async fn run(app: &AppState) -> Result<Summary, Error> {
     let spikes = app.store.live_spikes().await?;
     let levels = join_all(app.hot.iter().map(async |hot| (hot, level(app, hot).await))).await;
-    // Whether a sale is sold out matters only where something would be changed if it were, and takes a look at each unit.
+    // Whether an open sale is sold out takes a look at its units, and matters only where something would be done if it
+    // were, or if it were not.
     let now = (app.clock)();
     let at_best = calendar(&spikes, |spike| now >= spike.settings.starts_at);
+    let at_worst = calendar(&spikes, |_| false);
     let differs = |(hot, level): &(&Hot, Result<Level, Error>)| {
+        let is_done = |sales: &[Sale], level| decide(app, hot, sales, now, level) == Step::Keep;
         let level = level.as_ref();
-        level.is_ok_and(|level| decide(app, hot, &at_best, now, level) != Step::Keep)
+        level.is_ok_and(|level| !is_done(&at_best, level) || !is_done(&at_worst, level))
     };
     let sales = if levels.iter().any(differs) {
         look_closely(app.store.as_ref(), &spikes, now).await?

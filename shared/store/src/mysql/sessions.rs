@@ -146,10 +146,12 @@ async fn rotate(
 }
 
 impl MySqlStore {
-    /// Deletes some of what had expired before `then`, once in a while. Whoever called is not to notice.
+    /// Deletes some of what had expired a day before `then`, once in a while. Whoever called is not to notice, nor somebody
+    /// whose clock is behind.
     async fn tidy(&self, statements: &'static [&'static str], then: Timestamp) {
         if rand::random::<u8>().is_multiple_of(TIDIES) {
-            self.tidy_now(statements, then).await;
+            self.tidy_now(statements, then - Duration::from_hours(24))
+                .await;
         }
     }
 
