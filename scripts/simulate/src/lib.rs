@@ -13,6 +13,7 @@ pub mod lua;
 pub mod mutation;
 pub mod plan;
 pub mod redis;
+pub mod report;
 pub mod schedule;
 pub mod shape;
 pub mod steps;
@@ -22,7 +23,7 @@ pub mod world;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use mutation::Mutation;
-pub use schedule::{Failure, Tally};
+pub use schedule::{Failure, Passed, Tally};
 pub use shape::Shape;
 
 /// Runs the schedules `first..first + count` on all cores; the first failure that is found ends it.
@@ -42,7 +43,7 @@ pub fn run_many(
                 break;
             }
             match schedule::run(seed, shape, mutation, false) {
-                Ok(tally) => sum += tally,
+                Ok(passed) => sum += passed.tally,
                 Err(failure) => {
                     stopped.store(true, Ordering::Relaxed);
                     return Err(failure);

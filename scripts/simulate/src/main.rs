@@ -1,9 +1,11 @@
 //! Binary of `simulate`: runs schedules, or shows one again.
+//!
+//! It ends with 0 if nothing was wrong, or if what was broken on purpose was caught; else with 1.
 
 use std::{process::ExitCode, time::Instant};
 
 use clap::Parser;
-use simulate::{Mutation, Shape, run_many, schedule};
+use simulate::{Mutation, Shape, report};
 
 /// Runs Spike's own code under a scheduler that decides every interleaving and every fault.
 #[derive(Debug, Parser)]
@@ -14,13 +16,13 @@ struct Cli {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Shows this one schedule, step by step.
+    /// Shows this one schedule, step by step, whether it passes or not.
     #[arg(long, value_name = "SEED")]
     reproduce: Option<u64>,
-    /// Looks at one fault closely.
-    #[arg(long, default_value = "any")]
-    shape: Shape,
-    /// Breaks something on purpose, to see it caught.
+    /// Looks at one fault closely; where it is left out, at all, or at those that show what is broken on purpose.
+    #[arg(long)]
+    shape: Option<Shape>,
+    /// Breaks something on purpose, to see it caught: 0 if it is, 1 if it survives all schedules.
     #[arg(long)]
     mutation: Option<Mutation>,
 }
@@ -28,20 +30,18 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let started_at = Instant::now();
-    let outcome = match cli.reproduce {
-        Some(seed) => schedule::run(seed, cli.shape, cli.mutation, true),
-        None => run_many(cli.seed, cli.schedules, cli.shape, cli.mutation),
+    let shape = cli.shape.unwrap_or(Shape::of(cli.mutation));
+    let report = match cli.reproduce {
+        Some(seed) => report::one(seed, shape, cli.mutation),
+        None => report::many(cli.seed, cli.schedules, shape, cli.mutation),
     };
-    match outcome {
-        Ok(tally) => {
-            println!("{tally:?} in {:.1} s", started_at.elapsed().as_secs_f64());
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            for line in failure.again() {
-                println!("{line}");
-            }
-            ExitCode::FAILURE
-        }
+    for line in &report.lines {
+        println!("{line}");
+    }
+    println!("in {:.1} s", started_at.elapsed().as_secs_f64());
+    if report.as_it_should {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }

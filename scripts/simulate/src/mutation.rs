@@ -7,6 +7,18 @@ use clap::ValueEnum;
 
 use crate::shape::Shape;
 
+/// What no schedule shows.
+///
+/// `offer` is called for units that an audit found to be nobody's, and whoever makes such a unit somebody's in between does so
+/// within the audit's lease: its compare is a second line, of which `stock` has its own test. The lease in turn spares
+/// Redis two audits of a spike at once; what they would write is compared. And whoever acknowledges has seen the order in
+/// the store, so that any entry of its reservation may go: its bytes are only the cheapest way to name it.
+pub const OUT_OF_REACH: [Mutation; 3] = [
+    Mutation::OfferWhatIsHeld,
+    Mutation::AuditsOverlap,
+    Mutation::AcknowledgeByReservation,
+];
+
 /// One deliberate defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Mutation {

@@ -41,34 +41,58 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The schedule once more: what happened in words, what was wrong, and the command that shows it again.
+    /// The schedule once more: what happened in words, what was wrong, and the command that shows it again. If it does not
+    /// go wrong in the same way, the first lines say so: then something happens that the seed does not decide.
     ///
     /// # Panics
     /// If the machine has no resources for a runtime.
     #[must_use]
     pub fn again(&self) -> Vec<String> {
-        let again = run(self.seed, self.shape, self.mutation, true).err();
-        let again = again.as_deref().unwrap_or(self);
+        let (mut lines, what) = match run(self.seed, self.shape, self.mutation, true) {
+            Ok(passed) => (passed.trace, None),
+            Err(failure) => (failure.trace, Some(failure.what)),
+        };
+        if what.as_ref() != Some(&self.what) {
+            let now = what.as_deref().unwrap_or("nothing");
+            lines.insert(
+                0,
+                format!("not reproducible: the second time what was wrong was: {now}"),
+            );
+        }
+        lines.push(format!("seed {}: {}", self.seed, self.what));
+        lines.push(self.command());
+        lines
+    }
+
+    /// The command that shows the schedule.
+    #[must_use]
+    pub fn command(&self) -> String {
         let name = |value: Option<clap::builder::PossibleValue>| {
             value.map_or_else(String::new, |it| it.get_name().to_owned())
         };
-        let mut command = format!("simulate --reproduce {}", again.seed);
-        if again.shape != Shape::Any {
+        let mut command = format!(
+            "again: cargo run --release -p simulate -- --reproduce {}",
+            self.seed
+        );
+        if self.shape != Shape::of(self.mutation) {
             command.push_str(" --shape ");
-            command.push_str(&name(again.shape.to_possible_value()));
+            command.push_str(&name(self.shape.to_possible_value()));
         }
-        if let Some(mutation) = again.mutation {
+        if let Some(mutation) = self.mutation {
             command.push_str(" --mutation ");
             command.push_str(&name(mutation.to_possible_value()));
         }
-        let mut lines = again.trace.clone();
-        lines.push(format!("seed {}: {}", again.seed, again.what));
-        lines.push(format!(
-            "again: cargo run --release -p {}",
-            command.replacen(' ', " -- ", 1)
-        ));
-        lines
+        command
     }
+}
+
+/// A schedule after which everything was as it must be.
+#[derive(Debug, Clone, Default)]
+pub struct Passed {
+    /// What it did.
+    pub tally: Tally,
+    /// What happened, in words; empty unless asked for.
+    pub trace: Vec<String>,
 }
 
 /// What a schedule did.
@@ -117,7 +141,7 @@ pub fn run(
     shape: Shape,
     mutation: Option<Mutation>,
     traced: bool,
-) -> Result<Tally, Box<Failure>> {
+) -> Result<Passed, Box<Failure>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -128,16 +152,17 @@ pub fn run(
         let ended = schedule.run().await;
         schedule.stop();
         schedule.tally.seen = schedule.world.steps.seen();
-        ended.map(|()| schedule.tally).map_err(|what| {
-            let trace = schedule.world.steps.trace();
-            Box::new(Failure {
+        let (tally, trace) = (schedule.tally, schedule.world.steps.trace());
+        match ended {
+            Ok(()) => Ok(Passed { tally, trace }),
+            Err(what) => Err(Box::new(Failure {
                 seed,
                 shape,
                 mutation,
                 what,
                 trace,
-            })
-        })
+            })),
+        }
     })
 }
 

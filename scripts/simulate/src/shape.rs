@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::{plan::Plan, steps::At, world::Part};
+use crate::{mutation::Mutation, plan::Plan, steps::At, world::Part};
 
 /// How Redis loses data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,12 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// Where this defect shows itself most often; everything if nothing is broken on purpose.
+    #[must_use]
+    pub fn of(mutation: Option<Mutation>) -> Self {
+        mutation.map_or(Self::Any, Mutation::shape)
+    }
+
     /// Makes a plan look at this fault.
     pub fn apply(self, plan: &mut Plan) {
         if self == Self::Any {

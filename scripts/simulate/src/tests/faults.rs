@@ -2,7 +2,7 @@
 
 use crate::{Shape, run_many};
 
-use super::report;
+use super::give_up;
 
 /// How many schedules each fault gets, beyond those that have all faults together.
 const EACH: u64 = 250;
@@ -11,7 +11,7 @@ const EACH: u64 = 250;
 fn survive(row: u64, shape: Shape, happened: &str) {
     let sum = match run_many(row * 1_000_000, EACH, shape, None) {
         Ok(sum) => sum,
-        Err(failure) => report(&failure),
+        Err(failure) => give_up(&failure),
     };
     let seen = match happened {
         "crash" => sum.crashes,
