@@ -51,6 +51,7 @@ impl Checks {
             }
             self.seen.insert(order.id, order.clone());
             allowed(order, plan)?;
+            rejected(order, &state, world, plan)?;
         }
         claims(&state)
     }
@@ -131,7 +132,7 @@ fn went_on(before: &Order, now: &Order, now_ms: i64) -> Result<(), String> {
     Ok(())
 }
 
-/// I9, and that orders are rejected only where units can have been withdrawn or sold twice.
+/// I9: whom the rules refuse has no order.
 fn allowed(order: &Order, plan: &Plan) -> Result<(), String> {
     let guarded = plan
         .spikes
@@ -142,16 +143,35 @@ fn allowed(order: &Order, plan: &Plan) -> Result<(), String> {
         let member = users.any(|it| plan::user_id(it) == order.user_id && plan::is_member(it));
         ensure!(member, "I9: a user who is denied has an order: {order:?}");
     }
-    let may_be_rejected = match order.reason {
-        None => true,
-        Some(RejectReason::SoldOut) => plan.redis_forgets || plan.lowers,
-        Some(RejectReason::Limit) => plan.redis_forgets,
+    Ok(())
+}
+
+/// Orders are rejected only where units can have been withdrawn or sold twice; for the limit only if the buyer has had
+/// another order that was live, and as sold out only after Redis had too few units on offer for it.
+fn rejected(order: &Order, state: &State, world: &World, plan: &Plan) -> Result<(), String> {
+    let (may_be, has_cause) = match order.reason {
+        None => return Ok(()),
+        Some(RejectReason::SoldOut) => {
+            let had_none = world.steps.is_turned_away(&order.id.to_string());
+            (plan.redis_forgets || plan.lowers, had_none)
+        }
+        Some(RejectReason::Limit) => (plan.redis_forgets, has_another(order, state)),
     };
     ensure!(
-        may_be_rejected,
+        may_be,
         "an order was rejected although nothing was lost: {order:?}"
     );
+    ensure!(has_cause, "an order was rejected for nothing: {order:?}");
     Ok(())
+}
+
+/// Whether the buyer has an order of the same sale that is live or was: only rejected orders never were.
+fn has_another(order: &Order, state: &State) -> bool {
+    state.orders.values().any(|other| {
+        (other.spike_id, other.user_id) == (order.spike_id, order.user_id)
+            && other.id != order.id
+            && other.state != OrderState::Rejected
+    })
 }
 
 /// I1 and I2: live orders and claims are the same thing seen from two sides, and no claim is outside of the stock.

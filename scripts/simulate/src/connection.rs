@@ -242,8 +242,15 @@ fn watch(steps: &Steps, before: &Keyspace, name: &str, words: &[String], reply: 
         "reserve" => oversteps(before, steps.now_ms(), keys, values, reply)
             .or_else(|| turns_away(before, keys, values, reply)),
         "learn" => displaces(before, keys, values, reply),
-        "reassign" => hands_out_again(before, keys, values, reply)
-            .or_else(|| withholds(before, keys, values, reply)),
+        "reassign" => {
+            if is_sold_out(reply)
+                && let Some(reservation) = values.first()
+            {
+                steps.turn_away(reservation);
+            }
+            hands_out_again(before, keys, values, reply)
+                .or_else(|| withholds(before, keys, values, reply))
+        }
         "load" => {
             if *reply == Reply::Text("present".to_owned()) {
                 steps.saw("second load");
@@ -333,7 +340,7 @@ fn withholds(
     values: &[String],
     reply: &Reply,
 ) -> Option<String> {
-    if *reply != Reply::List(vec![Reply::Text("sold-out".to_owned())]) {
+    if !is_sold_out(reply) {
         return None;
     }
     let kept: usize = values.get(3)?.parse().ok()?;
@@ -345,6 +352,11 @@ fn withholds(
             taken.len()
         )
     })
+}
+
+/// Whether this is how `reassign` says that there are no units.
+fn is_sold_out(reply: &Reply) -> bool {
+    *reply == Reply::List(vec![Reply::Text("sold-out".to_owned())])
 }
 
 /// `learn` changes nothing where Redis shows another holder than its caller saw (rule 8).

@@ -92,6 +92,10 @@ pub enum Mutation {
     PublisherPanics,
     /// The writer's failures count as done.
     FailedDeliveryIsForgotten,
+    /// After Redis has lost data, an order whose units are another's is rejected as if its buyer had a live order.
+    RejectsForNothing,
+    /// `reassign` finds no units, however many are on offer.
+    NothingToReassign,
 }
 
 impl Mutation {
@@ -170,6 +174,7 @@ impl Mutation {
                 "if standing == reservation and assigned ~= units then",
                 "if false then",
             ),
+            Self::NothingToReassign => ("reassign", "if left < wanted then", "if true then"),
             Self::ConfigureIgnoresTheVersion => (
                 "configure",
                 "local newer = ARGV[1] - sale[2]",

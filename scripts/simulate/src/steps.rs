@@ -60,6 +60,7 @@ struct Inner {
     violation: Option<String>,
     seen: BTreeMap<&'static str, u64>,
     dead: BTreeSet<Instance>,
+    turned_away: BTreeSet<String>,
 }
 
 /// All steps of one world.
@@ -139,6 +140,17 @@ impl Steps {
     #[must_use]
     pub fn seen(&self) -> BTreeMap<&'static str, u64> {
         self.lock().seen.clone()
+    }
+
+    /// Redis had no units for this reservation in place of those that were another's.
+    pub fn turn_away(&self, reservation: &str) {
+        self.lock().turned_away.insert(reservation.to_owned());
+    }
+
+    /// Whether Redis had no units for this reservation, at some time.
+    #[must_use]
+    pub fn is_turned_away(&self, reservation: &str) -> bool {
+        self.lock().turned_away.contains(reservation)
     }
 
     /// Lets a step be taken.

@@ -298,6 +298,11 @@ impl MemoryStore {
         if !taken.is_empty() && self.is(Mutation::ConflictTakenForDone) {
             return Placement::Written;
         }
+        if self.is(Mutation::RejectsForNothing)
+            && let Some(Holder::Order { order_id, .. }) = taken.first().map(|claim| claim.holder)
+        {
+            return Placement::BuyerHas(order_id);
+        }
         if !taken.is_empty() && !self.is(Mutation::UnitClaimsIgnored) {
             return Placement::UnitsTaken(taken);
         }
