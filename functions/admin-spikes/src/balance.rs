@@ -1,10 +1,10 @@
 //! The conservation of units: every unit of a sale is somewhere, and nowhere twice.
 //!
-//! `top` = free + queued + placed + paid + settling + retired. Free is what Redis offers; placed, paid and retired are what
+//! `top` = free + queued + placed + paid + settling + retired (+ unreadable). Free is what Redis offers; placed, paid and retired are what
 //! the store has claimed; queued is what Redis holds for reservations that are no order yet. The two sides are counted
 //! apart, so that a unit that both sell makes the sum too large, and one that neither has makes it too small.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::{Order, OrderId, OrderState, Timestamp, Unit};
 use serde::Serialize;
@@ -29,10 +29,12 @@ pub struct Balance {
     pub settling: u32,
     /// Units that were taken back for good.
     pub retired: u32,
+    /// Units of orders that the store has and cannot read: somebody has to look at them. 0, but for a defect.
+    pub unreadable: u32,
     /// Whether these are all units of the sale. Reads are not of one moment: what does not balance twice in a minute is
     /// for the audit, and what it cannot mend is an incident.
     pub balances: bool,
-    /// Queued and settling units, oldest reservation first, at most 100.
+    /// The 100 of the queued and settling units that have been on their way for longest.
     pub on_the_way: Vec<OnTheWay>,
 }
 
@@ -45,7 +47,8 @@ pub struct OnTheWay {
     pub state: Way,
     /// The reservation; null for a unit that the house is taking back.
     pub order_id: Option<OrderId>,
-    /// How long ago it was reserved, by Redis' clock; null for the house.
+    /// For how long it has been on its way, by Redis' clock: since it was reserved, or since its order ended. Null for the
+    /// house.
     pub age_secs: Option<u64>,
 }
 
@@ -57,6 +60,15 @@ pub enum Way {
     Queued,
     /// Ended or withdrawn, and not at rest yet.
     Settling,
+}
+
+/// The orders behind claims and units.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// As far as they exist.
+    pub(crate) orders: HashMap<OrderId, Order>,
+    /// Those that are there and cannot be read.
+    pub(crate) unreadable: HashSet<OrderId>,
 }
 
 /// Counts units, some at a time.
@@ -75,36 +87,46 @@ impl Count {
     }
 
     /// Counts a unit by what either side says of it. Redis says nothing if it does not have the sale: then what nobody
-    /// has claimed is free. `orders` are those of the claim and of Redis' holder, as far as they exist.
+    /// has claimed is free. `known` has the orders of the claim and of Redis' holder.
     pub(crate) fn unit(
         &mut self,
         unit: Unit,
         claim: Option<&Claim>,
         state: Option<&UnitState>,
-        orders: &HashMap<OrderId, Order>,
+        known: &Known,
     ) {
         let held_by = state.and_then(held_by);
-        let known = |id: OrderId| orders.get(&id);
+        let is_unreadable = |id: &OrderId| known.unreadable.contains(id);
+        let known = |id: OrderId| known.orders.get(&id);
         let holds = |order: &&Order| order.state.is_live() && order.units.contains(unit);
         let claimed_by = claim.and_then(order_of);
+        let unreadable = claimed_by.or(held_by).as_ref().is_some_and(is_unreadable);
         // An order that was written between the two reads is one, too.
         let order = claimed_by.or(held_by).and_then(known).filter(holds);
         let retired = claim.is_some_and(|claim| claim.holder == Holder::House);
         match order.map(|order| order.state) {
             _ if retired => self.counted.retired += 1,
+            _ if unreadable => self.counted.unreadable += 1,
             Some(OrderState::Paid) => self.counted.paid += 1,
             Some(_) => self.counted.placed += 1,
             None => {}
         }
-        let elsewhere = retired || order.is_some();
+        let elsewhere = retired || unreadable || order.is_some();
         match state {
             Some(UnitState::OnOffer) => self.counted.free += 1,
             None if !elsewhere => self.counted.free += 1,
+            Some(UnitState::Held { order_id, .. }) if is_unreadable(order_id) => {}
             Some(UnitState::Held { order_id, .. }) if order.is_none_or(|it| it.id != *order_id) => {
                 match known(*order_id) {
-                    None => self.on_the_way(unit, Way::Queued, Some(*order_id)),
+                    None => {
+                        let since = order_id.minted_at();
+                        self.on_the_way(unit, Way::Queued, Some((*order_id, since)));
+                    }
                     Some(_) if elsewhere => {}
-                    Some(_) => self.on_the_way(unit, Way::Settling, Some(*order_id)),
+                    Some(ended) => {
+                        let since = ended.ended_at.unwrap_or(ended.placed_at);
+                        self.on_the_way(unit, Way::Settling, Some((*order_id, since)));
+                    }
                 }
             }
             Some(UnitState::House) if !elsewhere => self.on_the_way(unit, Way::Settling, None),
@@ -115,7 +137,8 @@ impl Count {
     /// The sum, for a sale of so many units.
     pub(crate) fn balance(self, top: u32) -> Balance {
         let mut it = self.counted;
-        let sum = it.free + it.queued + it.placed + it.paid + it.settling + it.retired;
+        let at_rest = it.free + it.placed + it.paid + it.retired + it.unreadable;
+        let sum = at_rest + it.queued + it.settling;
         it.balances = sum == top;
         it.on_the_way
             .sort_by_key(|unit| (std::cmp::Reverse(unit.age_secs), unit.unit));
@@ -123,17 +146,16 @@ impl Count {
         it
     }
 
-    fn on_the_way(&mut self, unit: Unit, state: Way, order_id: Option<OrderId>) {
+    fn on_the_way(&mut self, unit: Unit, state: Way, order: Option<(OrderId, Timestamp)>) {
         match state {
             Way::Queued => self.counted.queued += 1,
             Way::Settling => self.counted.settling += 1,
         }
-        let age = order_id.map(|id| self.now.since(id.minted_at()).as_secs());
         self.counted.on_the_way.push(OnTheWay {
             unit,
             state,
-            order_id,
-            age_secs: age,
+            order_id: order.map(|(id, _)| id),
+            age_secs: order.map(|(_, since)| self.now.since(since).as_secs()),
         });
     }
 }

@@ -1,10 +1,10 @@
 //! `GET /admin/spikes/{spike_id}/stats`: the sale as Redis and the store see it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use auth::Admin;
 use axum::extract::State;
-use domain::{Order, OrderId, Spike, SpikeId, Unit};
+use domain::{OrderId, Spike, SpikeId, Unit};
 use runtime::extract::{Json, Path};
 use serde::Serialize;
 use stock::{UNITS_PER_CALL, UnitState};
@@ -12,7 +12,7 @@ use store::{Claim, Holder};
 
 use crate::{
     AppState, Balance, Error,
-    balance::{self, Count},
+    balance::{self, Count, Known},
 };
 
 /// A sale in numbers. Reservations that are not written yet are the difference between the two sides.
@@ -22,7 +22,8 @@ use crate::{
     "redis": {"free": 58, "buyers": 42, "pending": 2, "next": 62, "epoch": 1},
     "store": {"free": 60, "held": 40, "retired": 20}, "free_differs": 2,
     "balance": {
-        "free": 58, "queued": 2, "placed": 30, "paid": 10, "settling": 0, "retired": 20, "balances": true,
+        "free": 58, "queued": 2, "placed": 30, "paid": 10, "settling": 0, "retired": 20,
+        "unreadable": 0, "balances": true,
         "on_the_way": [
             {"unit": 61, "state": "queued", "order_id": "01900000-0000-7000-8000-000000000001", "age_secs": 3},
             {"unit": 62, "state": "queued", "order_id": "01900000-0000-7000-8000-000000000002", "age_secs": 1},
@@ -161,22 +162,32 @@ async fn compare(app: &AppState, spike: &Spike) -> Result<Compared, Error> {
     })
 }
 
-/// The orders behind claims and units, as far as they exist.
-async fn orders(
-    app: &AppState,
-    claims: &[Claim],
-    units: &[UnitState],
-) -> Result<HashMap<OrderId, Order>, Error> {
+/// The orders behind claims and units. One that cannot be read hides none of the others.
+async fn orders(app: &AppState, claims: &[Claim], units: &[UnitState]) -> Result<Known, Error> {
     let holders = claims.iter().filter_map(balance::order_of);
     let ids: HashSet<OrderId> = holders
         .chain(units.iter().filter_map(balance::held_by))
         .collect();
     if ids.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Known::default());
     }
     let ids: Vec<OrderId> = ids.into_iter().collect();
-    let orders = app.store.orders(&ids).await?;
-    Ok(orders.into_iter().map(|order| (order.id, order)).collect())
+    let mut known = Known::default();
+    let orders = match app.store.orders(&ids).await {
+        Err(store::Error::Corrupt(_)) => {
+            let mut orders = Vec::new();
+            for id in ids {
+                match app.store.order(id).await {
+                    Err(store::Error::Corrupt(_)) => drop(known.unreadable.insert(id)),
+                    order => orders.extend(order?),
+                }
+            }
+            orders
+        }
+        orders => orders?,
+    };
+    known.orders = orders.into_iter().map(|it| (it.id, it)).collect();
+    Ok(known)
 }
 
 /// How many units from `first` on are free by Redis and not by the claims, or the other way round.

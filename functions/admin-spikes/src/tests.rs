@@ -227,7 +227,8 @@ async fn statistics_compare_both_sides() {
         "redis": { "free": 8, "buyers": 1, "pending": 0, "next": 2, "epoch": 1 },
         "store": { "free": 8, "held": 2, "retired": 0 }, "free_differs": 0,
         "balance": {
-            "free": 8, "queued": 0, "placed": 2, "paid": 0, "settling": 0, "retired": 0, "balances": true,
+            "free": 8, "queued": 0, "placed": 2, "paid": 0, "settling": 0, "retired": 0,
+            "unreadable": 0, "balances": true,
             "on_the_way": [],
         },
     });
@@ -260,8 +261,9 @@ async fn every_unit_is_somewhere_at_each_step_of_its_way() {
     let rig = rig().await;
     let placed = rig.sale.reserve(sale::testing::user(), 2).await;
     let (at, on_the_way, balances) = balance(&rig).await;
-    let expected =
-        json!({ "free": 8, "queued": 2, "placed": 0, "paid": 0, "settling": 0, "retired": 0 });
+    let expected = json!({
+        "free": 8, "queued": 2, "placed": 0, "paid": 0, "settling": 0, "retired": 0, "unreadable": 0,
+    });
     assert_eq!((at, balances), (expected, true));
     let listed = |state: &str| {
         let one = |unit: &u32| (json!(unit), json!(state), json!(placed.order_id));
@@ -299,8 +301,9 @@ async fn every_unit_is_somewhere_at_each_step_of_its_way() {
     let cancel = domain::order::Transition::Cancel;
     rig.sale.store.end(order.id, cancel, now).await.unwrap();
     let (at, on_the_way, balances) = balance(&rig).await;
-    let expected =
-        json!({ "free": 8, "queued": 0, "placed": 0, "paid": 0, "settling": 2, "retired": 0 });
+    let expected = json!({
+        "free": 8, "queued": 0, "placed": 0, "paid": 0, "settling": 2, "retired": 0, "unreadable": 0,
+    });
     assert_eq!((at, balances), (expected, true));
     assert_eq!(shown(&on_the_way), listed("settling"));
     let ended = rig.sale.store.order(order.id).await.unwrap().unwrap();

@@ -1,9 +1,5 @@
 use std::{
-    io,
-    sync::{
-        Mutex,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::atomic::{AtomicI64, Ordering},
     time::Duration,
 };
 
@@ -14,7 +10,7 @@ use axum::{
 };
 use domain::{Role, Timestamp, User, UserId};
 use http_body_util::BodyExt as _;
-use runtime::Problem;
+use runtime::{Problem, testing::Lines};
 use serde_json::{Value, json};
 use store::{Session, testing::Guard};
 use tower::ServiceExt as _;
@@ -183,13 +179,7 @@ async fn fault_26_a_spent_token_revokes_its_family_and_leaves_an_audit_line() {
         ..
     } = fixture().await;
     let other_login = open_session(&app, ada.id).await;
-    let lines = Lines::default();
-    let written = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_writer(move || written.clone())
-        .finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let (lines, _logging) = Lines::collect();
 
     let second = granted(refresh(&app, &token).await).refresh_token;
     let third = granted(refresh(&app, &second).await).refresh_token;
@@ -335,27 +325,6 @@ fn defects_are_internal_and_say_nothing() {
         Error::from(auth::KeyError::Library),
     ] {
         assert_eq!(Problem::from(&error), Problem::new(Code::Internal));
-    }
-}
-
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use sale::Taken;
 use stock::{Release, Seen, Truth, UnitState};
 use store::{Claim, Holder};
+use tracing::field;
 
 use crate::{AppState, Summary, spike::Sweep};
 use finding::{Finding, finding};
@@ -201,7 +202,12 @@ async fn apply(
     };
     if repaired {
         observe::REPAIRED.add(1, [&finding.as_str(), &spike_id]);
-        tracing::warn!(spike.id = %spike_id, unit, ?finding, "difference repaired");
+        let (order_id, user_id) = finding.whose().unzip();
+        tracing::warn!(
+            spike.id = %spike_id, unit, difference = finding.as_str(), ?finding,
+            order.id = order_id.map(field::display), user.id = user_id.map(field::display),
+            "difference repaired"
+        );
     }
     Ok(repaired)
 }

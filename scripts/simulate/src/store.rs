@@ -33,6 +33,8 @@ pub struct State {
     pub spikes: BTreeMap<SpikeId, Spike>,
     /// Orders by id.
     pub orders: BTreeMap<OrderId, Order>,
+    /// Ended orders that are due later than when they ended.
+    postponed: BTreeMap<OrderId, Timestamp>,
     /// Who holds a unit.
     pub units: BTreeMap<(SpikeId, Unit), Holder>,
     /// Which order has a buyer's place.

@@ -17,6 +17,7 @@ mod in_memory {
 
 mod faults;
 mod races;
+mod regressions;
 
 /// How many schedules every test run tries.
 const SCHEDULES: u64 = 20_000;

@@ -7,6 +7,7 @@
 )]
 
 pub mod collector;
+mod lines;
 
 use axum::{
     body::Body,
@@ -15,6 +16,8 @@ use axum::{
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
+
+pub use lines::Lines;
 
 use crate::{App, problem};
 

@@ -3,6 +3,8 @@
 //! The note is [`Order::released`]. Until it is made the order is due, so whatever a process that dies here leaves
 //! undone is done by the sweeper: units that are not back, and money that nobody has recorded (ADR 22).
 
+use std::{ops::RangeInclusive, time::Duration};
+
 use domain::{
     Order, OrderId, OrderState, Timestamp, Units,
     order::{Payment, Transition},
@@ -122,8 +124,13 @@ async fn record(
     })
 }
 
+/// For how long a provider that has not answered is not asked about an order again: as long as the order has ended by then,
+/// within these bounds.
+const ASKED_AGAIN_AFTER: RangeInclusive<Duration> =
+    Duration::from_secs(5)..=Duration::from_mins(10);
+
 /// Records what is owed back, then notes that nothing is left to do; whether that is so. Without the provider's word the
-/// order stays due.
+/// order is due again later, behind those that can be ended now.
 async fn settle_money(
     store: &dyn Store,
     order: &Order,
@@ -140,6 +147,9 @@ async fn settle_money(
                 order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, %error,
                 "the sweeper asks again whether money has come"
             );
+            let ended_for = order.ended_at.map(|at| now.since(at)).unwrap_or_default();
+            let wait = ended_for.clamp(*ASKED_AGAIN_AFTER.start(), *ASKED_AGAIN_AFTER.end());
+            store.postpone(order.id, now + wait).await?;
             return Ok(false);
         }
     }

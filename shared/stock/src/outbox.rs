@@ -54,6 +54,7 @@ impl Stock {
                     age: Duration::from_millis(age_ms),
                 }),
                 Err(error) => {
+                    observe::INCIDENTS.add(1, [&"unreadable-pending", &spike_id]);
                     tracing::error!(spike.id = %spike_id, member, %error, "unreadable pending entry");
                 }
             }

@@ -48,7 +48,7 @@ macro_rules! promises {
                 a_rejected_order_holds_nothing, claims_are_found_in_long_ranges;
             ending: a_paid_order_keeps_its_units, an_ended_order_frees_all_it_held,
                 fault_05_a_late_duplicate_revives_nothing, fault_19_cancelling_again_answers_the_same,
-                only_ended_orders_are_marked_released, what_is_due_is_found_by_its_time;
+                only_ended_orders_are_marked_released, an_unreleased_order_can_be_postponed, what_is_due_is_found_by_its_time;
             money: a_refund_is_recorded_once, refunds_are_listed_newest_first;
             listings: a_users_orders_are_listed_newest_first, a_spikes_newest_order_is_found_among_many,
                 orders_are_read_by_their_ids, what_is_no_cursor_is_refused;

@@ -294,6 +294,9 @@ pub trait Orders: Send + Sync {
     ) -> Result<Transitioned, Error>;
     /// Notes that an ended order's units are back in Redis. Live and unknown orders are left alone.
     async fn mark_released(&self, id: OrderId) -> Result<(), Error>;
+    /// Makes an ended, unreleased order due at `until` instead of when it ended, so that it stands behind those for which
+    /// something can be done now (ADR 27). Live, released and unknown orders are left alone.
+    async fn postpone(&self, id: OrderId, until: Timestamp) -> Result<(), Error>;
     /// Records on an ended order that its late payment is owed back, and lists the order under the refunds. The first
     /// record stays.
     async fn refund(&self, id: OrderId, refund: &Refund) -> Result<Refunded, Error>;

@@ -49,6 +49,23 @@ impl Finding {
             Self::Retire => "not-retired",
         }
     }
+
+    /// The order and the buyer that it is about: whoever holds the unit by the store, or else by Redis.
+    pub(crate) fn whose(&self) -> Option<(OrderId, UserId)> {
+        match self {
+            Self::InFlight { order_id, user_id }
+            | Self::Release {
+                order_id, user_id, ..
+            }
+            | Self::Learn {
+                truth: Truth::Order {
+                    order_id, user_id, ..
+                },
+                ..
+            } => Some((*order_id, *user_id)),
+            Self::Agrees | Self::Offer | Self::Learn { .. } | Self::Retire => None,
+        }
+    }
 }
 
 /// Whether both plainly say the same, without a look at the order.

@@ -1,5 +1,6 @@
 //! Audits: what they repair, what they leave alone, and when they are made.
 
+use runtime::testing::Lines;
 use stock::{Reserved, UnitState};
 
 use super::*;
@@ -21,6 +22,48 @@ async fn a_difference_that_comes_back_is_an_incident_whoever_audits() {
     ask_for_an_audit(&sale).await;
     assert_eq!(run(&one).await.unwrap().incidents, 0);
     assert_eq!(sale.check_at_rest().await.len(), 3);
+}
+
+/// Whoever reads the log can act on it: it names the order, the buyer and the unit.
+#[tokio::test]
+async fn what_was_repaired_is_logged_with_its_ids() {
+    let sale = Sale::of(6).await;
+    let (app, _) = settled(&sale).await;
+    let unknown = sale.place(&sale.lost(&[2])).await;
+    let unreleased = sale.reserve(user(), 1).await;
+    let unreleased = sale.place(&unreleased).await;
+    let end = sale
+        .store
+        .end(unreleased.id, Transition::Cancel, sale.stock.now());
+    end.await.unwrap();
+    sale.store.mark_released(unreleased.id).await.unwrap();
+    ask_for_an_audit(&sale).await;
+    let (lines, logging) = Lines::collect();
+    assert_eq!(run(&app).await.unwrap().repaired, 2);
+    drop(logging);
+    let repaired = lines.of("difference repaired");
+    for (difference, order) in [("holder-unknown", unknown), ("not-released", unreleased)] {
+        let line = repaired.iter().find(|it| it["difference"] == difference);
+        let line = line.unwrap_or_else(|| panic!("{difference} is not in {repaired:?}"));
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["spike.id"], sale.spike.id.to_string());
+        assert_eq!(line["unit"], order.units.highest());
+        assert_eq!(line["order.id"], order.id.to_string());
+        assert_eq!(line["user.id"], order.user_id.to_string());
+    }
+    // Found wrong again, it is an incident.
+    forget(&sale, "HDEL", "held", "2").await;
+    ask_for_an_audit(&sale).await;
+    let (lines, logging) = Lines::collect();
+    assert_eq!(run(&app).await.unwrap().incidents, 1);
+    drop(logging);
+    let [incident] = &lines.of("incident: a repaired difference is there again")[..] else {
+        panic!("{}", lines.text());
+    };
+    assert_eq!(
+        (&incident["level"], &incident["unit"]),
+        (&"ERROR".into(), &2.into())
+    );
 }
 
 #[tokio::test]

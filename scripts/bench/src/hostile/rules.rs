@@ -20,7 +20,7 @@ pub(super) async fn bombs() -> anyhow::Result<Vec<Finding>> {
         ("125 brackets", "[".repeat(125)),
         ("depth 200", deep("(", ")", 200)),
         ("calls of depth 200", deep("size(", ")", 200)),
-        ("nested map", "[1].map(x,".repeat(12)),
+        ("nested map", deep("[1].map(x, ", ")", 12)),
         (
             "nested lists",
             "user.attributes.l.map(a, user.attributes.l.map(b, user.attributes.l.map(c, a))) == []"

@@ -207,6 +207,20 @@ impl Orders for MemoryStore {
         .await
     }
 
+    async fn postpone(&self, id: OrderId, until: Timestamp) -> Result<(), Error> {
+        self.step(
+            || format!("postpone {id}"),
+            |state| {
+                let order = state.orders.get(&id);
+                if order.is_some_and(|order| !order.state.is_live() && !order.released) {
+                    state.postponed.insert(id, until);
+                }
+                Ok(())
+            },
+        )
+        .await
+    }
+
     async fn refund(&self, id: OrderId, refund: &Refund) -> Result<Refunded, Error> {
         self.step(
             || format!("refund {id}"),
@@ -242,7 +256,11 @@ impl Orders for MemoryStore {
         self.step(
             || "due orders".to_owned(),
             |state| {
-                let due_at = |order: &Order| order.due_at().filter(|at| *at <= now);
+                let due_at = |order: &Order| {
+                    let postponed = state.postponed.get(&order.id).copied();
+                    let due_at = order.due_at()?;
+                    Some(postponed.unwrap_or(due_at)).filter(|at| *at <= now)
+                };
                 let listed = state.listed.as_ref().map_or(&state.orders, |it| &it.1);
                 let mut due: Vec<Order> = listed
                     .values()

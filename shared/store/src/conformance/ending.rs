@@ -190,6 +190,40 @@ pub async fn only_ended_orders_are_marked_released(store: &dyn Store) {
     eventually(async || is_due(store, &order, later(10)).await, |due| !*due).await;
 }
 
+/// Only an ended order that is not released waits; it stays as it is, and is due again in time.
+pub async fn an_unreleased_order_can_be_postponed(store: &dyn Store) {
+    let spike = spike(9);
+    let (order, live) = (placed(&spike, &[1]), placed(&spike, &[2]));
+    must_place(store, &order).await;
+    must_place(store, &live).await;
+    let ended = must_end(store, &order, Transition::Cancel).await;
+    for id in [order.id, live.id, order_id(0)] {
+        store.postpone(id, later(5000)).await.unwrap();
+    }
+    assert_eq!(store.order(order.id).await.unwrap(), Some(ended));
+    assert_eq!(store.order(live.id).await.unwrap(), Some(live.clone()));
+    assert_eq!(store.order(order_id(0)).await.unwrap(), None);
+    eventually(
+        async || is_due(store, &order, later(4999)).await,
+        |due| !*due,
+    )
+    .await;
+    eventually(
+        async || is_due(store, &order, later(5000)).await,
+        |due| *due,
+    )
+    .await;
+    eventually(async || is_due(store, &live, live.pay_by).await, |due| *due).await;
+    // What is released is not due again.
+    store.mark_released(order.id).await.unwrap();
+    store.postpone(order.id, later(0)).await.unwrap();
+    eventually(
+        async || is_due(store, &order, later(9999)).await,
+        |due| !*due,
+    )
+    .await;
+}
+
 /// A placed order is due when it can no longer be paid, an ended one at once; the oldest come first.
 pub async fn what_is_due_is_found_by_its_time(store: &dyn Store) {
     let spike = spike(99);

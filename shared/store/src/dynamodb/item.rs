@@ -81,6 +81,7 @@ pub(super) fn readable<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, Error>)
             read(row)
                 .inspect_err(|error| {
                     let id = row.text("id").unwrap_or_default();
+                    observe::INCIDENTS.add(1, [&"unreadable-row", &""]);
                     tracing::error!(row.table = row.table, row.id = id, %error, "unreadable, and left out");
                 })
                 .ok()

@@ -267,6 +267,20 @@ impl Orders for DynamoStore {
         self.change(change).await.map(drop)
     }
 
+    async fn postpone(&self, id: OrderId, until: Timestamp) -> Result<(), Error> {
+        let change = Change {
+            table: ORDERS,
+            id: id.to_string(),
+            update: "SET #due_at = :due_at",
+            only_if: "attribute_exists(#due_shard) AND NOT #state IN (:placed, :paid)",
+            values: live_states()
+                .into_iter()
+                .chain([(":due_at", time(until))])
+                .collect(),
+        };
+        self.change(change).await.map(drop)
+    }
+
     async fn refund(&self, id: OrderId, refund: &Refund) -> Result<Refunded, Error> {
         let change = Change {
             table: ORDERS,

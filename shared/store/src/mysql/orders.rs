@@ -189,6 +189,21 @@ impl Orders for MySqlStore {
         .await
     }
 
+    async fn postpone(&self, id: OrderId, until: Timestamp) -> Result<(), Error> {
+        self.call("orders.postpone", |mut session, _| async move {
+            let postpone = sqlx::query(
+                "UPDATE orders SET due_at = ? \
+                 WHERE id = ? AND due_at IS NOT NULL AND state NOT IN ('placed', 'paid')",
+            );
+            let postpone = postpone.bind(until.as_millis());
+            session
+                .change(postpone.bind(id.as_bytes().to_vec()))
+                .await
+                .map(drop)
+        })
+        .await
+    }
+
     async fn refund(&self, id: OrderId, refund: &Refund) -> Result<Refunded, Error> {
         let text = json(ORDERS, "refund", refund)?;
         let (text, recorded_at) = (text.as_str(), refund.recorded_at.as_millis());

@@ -42,6 +42,7 @@ pub(super) fn readable<T>(
         read(row)
             .inspect_err(|error| {
                 let id = row.bytes("id").unwrap_or_default();
+                observe::INCIDENTS.add(1, [&"unreadable-row", &""]);
                 tracing::error!(row.table = table, row.id = ?id, %error, "unreadable, and left out");
             })
             .ok()

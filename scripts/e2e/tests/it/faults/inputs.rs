@@ -194,13 +194,14 @@ async fn fault_28_injections_in_texts_are_kept_as_plain_text_or_refused() {
 async fn fault_29_rule_bombs_are_refused_when_they_are_saved() {
     let stage = stage().await;
     let nested = |times: usize| format!("{}true{}", "(".repeat(times), ")".repeat(times));
-    let maps = (0..8).fold("[1]".to_owned(), |inner, depth| {
-        format!("{inner}.map(x{depth}, {inner})")
+    // Well-formed: what is refused is the nesting.
+    let maps = (0..4).fold("[1, 2]".to_owned(), |inner, depth| {
+        format!("[1, 2].map(x{depth}, {inner})")
     });
     let bombs = [
         ("parser bomb", "[".repeat(125)),
         ("depth 200", nested(200)),
-        ("nested map", format!("{}.size() > 0", &maps[..maps.len().min(2_000)])),
+        ("nested map", format!("{maps}.size() > 0")),
         (
             "nested filter",
             "[1,2].filter(a, [1,2].filter(b, [1,2].filter(c, [1,2].filter(d, true).size() > 0).size() > 0).size() > 0).size() > 0".to_owned(),

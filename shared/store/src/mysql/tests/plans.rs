@@ -170,6 +170,7 @@ async fn purchases(store: &dyn Store) {
     let cursor = format!("refunds.9.{}", two.id);
     store.refunds_page(Some(&cursor), 5).await.unwrap();
     assert!(!store.due(later(1_000_000_000), 9).await.unwrap().is_empty());
+    store.postpone(two.id, later(99)).await.unwrap();
     store.mark_released(two.id).await.unwrap();
     store.claims(sale.id, 1, 99).await.unwrap();
     store.claims_on(sale.id, &(1..=99).collect()).await.unwrap();
