@@ -167,9 +167,9 @@ locals {
     sweeper = {
       about       = "Finishes what others left half-done."
       timer       = "/timers/sweep"
-      environment = ["EVENTS_URL", "STORE_URL"]
+      environment = ["EVENTS_URL", "REPEAT_SECS", "STORE_URL"]
       secrets     = ["STOCK_URL"]
-      # A run repeats its first step for 50 s while a sale is open.
+      # A run repeats its first step for 50 s while a sale is open, and the last round may take 8 s more.
       timeout_secs = 59
       memory_mb    = 512
       tables = {
@@ -218,6 +218,7 @@ locals {
     ISSUER                           = aws_apigatewayv2_api.this.api_endpoint
     LEAD_SECS                        = tostring(var.prewarm.lead_secs)
     PASSWORD_HASHES_MAX              = "1" # an instance serves one request at a time
+    REPEAT_SECS                      = "50"
     SPIKE_BUYERS_PER_INSTANCE        = tostring(var.prewarm.buyers_per_instance)
     SPIKE_TOKEN_BUYERS_PER_INSTANCE  = tostring(var.prewarm.buyers_per_instance)
     STORE_URL                        = "dynamodb://${var.region}?prefix=${local.table_prefix}"

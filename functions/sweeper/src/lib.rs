@@ -1,7 +1,9 @@
 //! `sweeper`: finishes whatever was left half-done, and repairs what Redis forgot.
 //!
 //! Trigger: a timer, delivered as `POST /timers/sweep` (private), and on demand. Environment: `STORE_URL`, `STOCK_URL`,
-//! `EVENTS_URL` (or `K_SINK`). Statuses: 200 with what was done, 503 if the store cannot even list the spikes.
+//! `EVENTS_URL` (or `K_SINK`); `REPEAT_SECS`, for how long a run publishes again every five seconds while a sale is open (0
+//! to 50, default 50: for a timer that calls once a minute). Statuses: 200 with what was done, 503 if the store cannot even
+//! list the spikes.
 //!
 //! Every step repeats something idempotent or compares before it writes, so any number of sweepers may run at once and
 //! each may stop anywhere.
@@ -10,6 +12,7 @@ mod audit;
 mod due;
 mod error;
 mod publish;
+mod repeat;
 mod spike;
 
 use std::{
@@ -27,10 +30,12 @@ use runtime::extract::Json;
 use serde::Serialize;
 use stock::Stock;
 use store::Store;
+use tokio::time::Instant;
 
 use spike::Levels;
 
 pub use error::Error;
+pub use repeat::Repeat;
 
 /// How many spikes are swept at once.
 const SPIKES_AT_ONCE: usize = 8;
@@ -46,10 +51,12 @@ pub struct AppState {
     payments: Arc<dyn Payments>,
     /// When this process last looked for open orders of spikes that Redis no longer has.
     looked: Arc<Mutex<HashMap<SpikeId, Timestamp>>>,
+    repeat: Option<Repeat>,
 }
 
 impl AppState {
     /// Sweeps between `store` and `stock`; publishes what is pending to `sink`, and asks `payments` about orders that end.
+    /// Each run does so once.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
@@ -63,6 +70,16 @@ impl AppState {
             sink,
             payments,
             looked: Arc::default(),
+            repeat: None,
+        }
+    }
+
+    /// The same, but while a sale is open a run goes on publishing.
+    #[must_use]
+    pub fn repeating(self, repeat: Repeat) -> Self {
+        Self {
+            repeat: Some(repeat),
+            ..self
         }
     }
 
@@ -159,15 +176,31 @@ async fn sweep(State(app): State<AppState>) -> Result<Json<Summary>, Error> {
 }
 
 /// Sweeps once: publishes what is pending, then settles orders that are due while it sweeps every live spike. One that
-/// fails does not stop the others.
+/// fails does not stop the others. Where a run [repeats](Repeat), what has become pending meanwhile is published, too.
 pub async fn run(app: &AppState) -> Result<Summary, Error> {
+    let begun_at = Instant::now();
     let spikes = app.store.live_spikes().await?;
     let mut summary = Summary::default();
     let unpublished = publish::publish_all(app, &spikes, &mut summary).await;
+    let (swept, again) = tokio::join!(
+        settle_and_sweep(app, &spikes, &unpublished),
+        repeat::publish_again(app, &spikes, begun_at),
+    );
+    summary += swept;
+    summary += again;
+    Ok(summary)
+}
+
+/// All steps but the first.
+async fn settle_and_sweep(
+    app: &AppState,
+    spikes: &[Spike],
+    unpublished: &HashSet<SpikeId>,
+) -> Summary {
     let mut settled = Summary::default();
-    let (settling, swept) = tokio::join!(
+    let (settling, mut summary) = tokio::join!(
         tokio::time::timeout(SETTLE_WITHIN, due::settle(app, &mut settled)),
-        sweep_all(app, spikes, &unpublished),
+        sweep_all(app, spikes, unpublished),
     );
     match settling {
         Ok(Ok(())) => {}
@@ -175,20 +208,19 @@ pub async fn run(app: &AppState) -> Result<Summary, Error> {
         Err(_) => tracing::warn!("more orders are due than one run settles"),
     }
     summary += settled;
-    summary += swept;
     if summary.failed == 0
         && summary.absent == 0
         && let Err(error) = app.stock.mark_complete().await
     {
         tracing::warn!(%error, "Redis is away");
     }
-    Ok(summary)
+    summary
 }
 
-async fn sweep_all(app: &AppState, spikes: Vec<Spike>, unpublished: &HashSet<SpikeId>) -> Summary {
+async fn sweep_all(app: &AppState, spikes: &[Spike], unpublished: &HashSet<SpikeId>) -> Summary {
     let mut summary = Summary::default();
     let mut levels = Vec::new();
-    let mut sweeps = stream::iter(spikes)
+    let mut sweeps = stream::iter(spikes.to_vec())
         .map(|listed| async move { (listed.id, spike::sweep(app, &listed).await) })
         .buffer_unordered(SPIKES_AT_ONCE);
     while let Some((id, (mut swept, seen))) = sweeps.next().await {

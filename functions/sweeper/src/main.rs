@@ -1,9 +1,13 @@
 //! Binary of `sweeper`: connects the store, Redis and the broker, then serves its router.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use payments::TestMode;
-use runtime::{clock, env};
+use runtime::{clock, env, server};
+use sweeper::{AppState, Repeat};
+
+/// Between two rounds of a run.
+const REPEAT_EVERY: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -15,6 +19,8 @@ async fn main() -> anyhow::Result<()> {
         stock::Stock::connect(&stock_url, clock::system())
     );
     let payments = Arc::new(TestMode::new(clock::system()));
-    let state = sweeper::AppState::new(store?, stock?, sink, payments);
+    let repeat_within = Duration::from_secs(env::number("REPEAT_SECS", 50, 0..=50)?);
+    let repeat = Repeat::new(REPEAT_EVERY, repeat_within, server::stop_signal()?);
+    let state = AppState::new(store?, stock?, sink, payments).repeating(repeat);
     runtime::serve(sweeper::router(state)).await
 }

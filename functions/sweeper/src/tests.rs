@@ -18,6 +18,7 @@ mod apart;
 mod audits;
 mod counted;
 mod money;
+mod repeated;
 
 /// A broker that keeps what it is sent, or refuses everything.
 #[derive(Default)]

@@ -1,53 +1,66 @@
 //! The whole system as processes: Redis, store, broker, and each function that a sale needs.
 
 mod cast;
+mod people;
+mod rest;
+mod servers;
 mod tunables;
 
 use std::{
     path::{Path, PathBuf},
-    pin::pin,
     sync::{Arc, Mutex as StdMutex},
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
-use auth::{Caller, KeySet, Passwords, PathTokens, SigningKey};
-use domain::{Role, User, UserId};
+use auth::SigningKey;
 use http::HeaderValue;
-use local::functions::{self, Parts};
-use race::{
-    api::{self, ServerClock},
-    client::Client,
-    progress::Progress,
-    users::Buyer,
-};
-use stock::Stock;
-use store::{DynamoStore, Users as _};
+use race::{client::Client, users::Buyer};
 use tempfile::TempDir;
 use tokio::{
+    net::UnixListener,
     sync::{Mutex, RwLock, RwLockWriteGuard},
-    time::{Instant, sleep},
+    time::sleep,
 };
 
 pub use cast::free_port;
-use cast::{Cast, PATH_TOKEN_KEY, Servers, dynamo};
+pub use servers::StoreWay;
 pub use tunables::{Tunables, UNLIMITED};
 
+use cast::Cast;
+use rest::Rest;
+use servers::Servers;
+
 use crate::{
-    gateway::Gateway,
+    gateway::{Door, Entry, Gateway},
     guard::Guard,
     redis::Redis,
-    service::{DEADLINE, Service, lock},
+    service::{Service, lock},
     tap::{self, Tap},
     wire::Wire,
 };
 
-const PASSWORD: &str = "a sneaker for each foot";
-/// Who buys; each sale takes as many as it needs.
-const BUYERS: usize = 400;
 const CONNECTIONS: usize = 256;
 /// Between two sweeps.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
+
+/// After which target's way the system is put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The store of `local`, a gateway of our own, and the functions that no scenario kills in this process.
+    Local,
+    /// `MariaDB`, the project's nginx, and every function as its manifest has it (`prewarm`, which needs a cluster, apart).
+    Knative,
+}
+
+impl Target {
+    /// How the gateway knows whose a request is.
+    fn entry(self) -> Entry {
+        match self {
+            Self::Local => Entry::Public,
+            Self::Knative => Entry::Network,
+        }
+    }
+}
 
 /// Everything, running.
 pub struct Fleet {
@@ -76,13 +89,17 @@ pub struct Fleet {
     /// In front of `order-writer`, for the broker's deliveries.
     pub deliveries: Tap,
     /// In front of the store.
-    pub store_tap: Tap,
+    pub store_way: StoreWay,
     /// The store's process.
     pub store: Service,
     /// The broker's process.
     pub broker: Service,
     /// The functions' processes.
     pub functions: Vec<Service>,
+    /// The process in front of the gateway, where there is one.
+    pub nginx: Option<Service>,
+    /// Where events and timers are called, on the Knative target.
+    pub inside: Door,
     /// Watches over what is started.
     pub guard: Arc<Guard>,
     /// Where everything is kept.
@@ -103,28 +120,35 @@ struct Sweeping {
 }
 
 impl Fleet {
-    /// Starts everything from the binaries in a directory; it is ready when this returns.
+    /// Starts everything as `local` has it from the binaries in a directory; it is ready when this returns.
     pub async fn start(binaries: &Path) -> anyhow::Result<Self> {
+        Self::start_on(Target::Local, binaries).await
+    }
+
+    /// Starts everything from the binaries in a directory; it is ready when this returns.
+    pub async fn start_on(target: Target, binaries: &Path) -> anyhow::Result<Self> {
         let temporary = tempfile::tempdir()?;
         let dir = temporary.path().canonicalize()?;
         let guard = Arc::new(Guard::start(&dir)?);
         let tunables = Tunables::new(&dir)?;
+        let (front, inside) = (Door::new(target.entry()), Door::new(Entry::Inside));
         let cast = Cast {
+            target,
             binaries,
             dir: &dir,
             guard: &guard,
             tunables: &tunables,
         };
-        let servers = Servers::start(&cast).await?;
-        let gateway_port = GatewayPort::reserve()?;
-        let base_url = format!("http://127.0.0.1:{}", gateway_port.port);
+        let servers = Servers::start(&cast, inside.listen()?).await?;
+        let (public_port, nginx) = cast.front(front.listen()?).await?;
+        let base_url = format!("http://127.0.0.1:{public_port}");
         let signing_key_file = dir.join("signing-key.pem");
         std::fs::write(&signing_key_file, SigningKey::generate_pem()?)?;
         let pem = std::fs::read_to_string(&signing_key_file)?;
         let key = Arc::new(SigningKey::from_pem(&pem, &base_url)?);
 
         servers.store.ready().await?;
-        let database = Arc::new(database(servers.store_tap.port).await?);
+        let database = people::database(&servers.store_way.url().parse()?).await?;
         let functions = cast.functions(&key, &servers).await?;
         let rest = Rest {
             key: Arc::clone(&key),
@@ -132,12 +156,17 @@ impl Fleet {
             events: servers.events.port,
             store: Arc::clone(&database),
         };
-        let gateway = Gateway::new(functions.clone(), rest.serve().await?);
-        gateway_port.open(Arc::clone(&gateway));
+        let rest = match target {
+            Target::Local => Some(rest.serve().await?),
+            Target::Knative => None,
+        };
+        let gateway = Gateway::new(functions.clone(), rest);
+        front.open(&gateway);
+        inside.open(&gateway);
 
-        let admin = administrator(&database, &key).await?;
+        let admin = people::administrator(&*database, &key).await?;
         let client = Arc::new(Client::new(&base_url, CONNECTIONS)?);
-        let buyers = buyers(&client, &admin.0, &signing_key_file).await?;
+        let buyers = people::buyers(&client, &admin.0, &signing_key_file).await?;
         let fleet = Self {
             base_url,
             admin: admin.0,
@@ -151,17 +180,19 @@ impl Fleet {
             back_wire: servers.back_wire,
             events: servers.events,
             deliveries: servers.deliveries,
-            store_tap: servers.store_tap,
+            store_way: servers.store_way,
             store: servers.store,
             broker: servers.broker,
             functions,
+            nginx,
+            inside,
             guard,
             dir,
             tunables,
             sweeping: Arc::default(),
             _dir: temporary,
         };
-        fleet.keep_sweeping()?;
+        fleet.keep_sweeping(target)?;
         Ok(fleet)
     }
 
@@ -180,15 +211,16 @@ impl Fleet {
 
     /// Puts everything back in order, so that what one scenario left is no trouble to the next.
     pub async fn restore(&self) -> anyhow::Result<()> {
-        for tap in [&self.events, &self.deliveries, &self.store_tap] {
+        for tap in [&self.events, &self.deliveries] {
             tap.set(tap::Mode::Pass);
         }
+        self.store_way.pass();
         for wire in [&self.front_wire, &self.back_wire] {
             wire.delay(Duration::ZERO);
         }
         self.tunables.restore()?;
         for service in self.services() {
-            service.ready().await?;
+            service.rest().await?;
             service.set_clock(0).await?;
             if service.life().armed {
                 service.kill().await?;
@@ -198,7 +230,8 @@ impl Fleet {
     }
 
     fn services(&self) -> impl Iterator<Item = &Service> {
-        self.functions.iter().chain([&self.store, &self.broker])
+        let servers = [&self.store, &self.broker].into_iter();
+        self.functions.iter().chain(servers).chain(&self.nginx)
     }
 
     /// How often processes were killed so far, by us or by themselves at a failpoint.
@@ -223,14 +256,30 @@ impl Fleet {
         std::mem::take(&mut *lock(&self.sweeping.defects))
     }
 
+    /// Opens a socket on which events and timers are called, as whoever is inside of a cluster can; its path.
+    pub fn listen_inside(&self) -> anyhow::Result<PathBuf> {
+        let path = self.dir.join("inside.sock");
+        let listener = UnixListener::bind(&path)?;
+        let door = self.inside.clone();
+        tap::serve_on(listener, move |request| {
+            let door = door.clone();
+            async move { door.answer(request).await }
+        });
+        Ok(path)
+    }
+
     /// Nothing is swept while this is held.
     pub async fn without_sweeps(&self) -> RwLockWriteGuard<'_, ()> {
         self.sweeping.turn.write().await
     }
 
-    /// Both sweepers are called at the same time, again and again.
-    fn keep_sweeping(&self) -> anyhow::Result<()> {
-        for name in ["sweeper", "second-sweeper"] {
+    /// Sweepers are called again and again: both at the same time, or one where the other waits for its timer.
+    fn keep_sweeping(&self, target: Target) -> anyhow::Result<()> {
+        let sweepers = match target {
+            Target::Local => &["sweeper", "second-sweeper"][..],
+            Target::Knative => &["sweeper"],
+        };
+        for name in sweepers {
             let service = self.function(name).clone();
             let client = Client::new(&format!("http://127.0.0.1:{}", service.port), 2)?;
             let sweep = race::client::Request::post("/timers/sweep");
@@ -254,128 +303,4 @@ impl Fleet {
         }
         Ok(())
     }
-}
-
-/// The gateway's address is known before what is behind it: it is the issuer of the tokens.
-struct GatewayPort {
-    port: u16,
-    gateway: Arc<std::sync::OnceLock<Arc<Gateway>>>,
-}
-
-impl GatewayPort {
-    fn reserve() -> anyhow::Result<Self> {
-        let gateway = Arc::<std::sync::OnceLock<Arc<Gateway>>>::default();
-        let serving = Arc::clone(&gateway);
-        let handler = move |request| {
-            let gateway = serving.get().cloned();
-            async move {
-                match gateway {
-                    Some(gateway) => gateway.answer(request).await,
-                    None => Err(tap::Unanswered { refused: true }),
-                }
-            }
-        };
-        let port = tap::serve(handler).context("the gateway")?;
-        Ok(Self { port, gateway })
-    }
-
-    fn open(self, gateway: Arc<Gateway>) {
-        // It is opened once.
-        let _ = self.gateway.set(gateway);
-    }
-}
-
-/// The functions that no scenario kills, in this process: accounts, keys and the list of spikes.
-struct Rest {
-    key: Arc<SigningKey>,
-    redis: u16,
-    events: u16,
-    store: Arc<DynamoStore>,
-}
-
-impl Rest {
-    async fn serve(self) -> anyhow::Result<u16> {
-        let clock = runtime::clock::system();
-        let stock_url = format!("redis://127.0.0.1:{}/", self.redis).parse()?;
-        let parts = Parts {
-            store: self.store,
-            stock: Stock::connect(&stock_url, clock.clone()).await?,
-            payments: Arc::new(payments::TestMode::new(clock.clone())),
-            clock,
-            keys: KeySet {
-                keys: vec![self.key.jwk()],
-            },
-            signing_key: self.key,
-            path_tokens: PathTokens::new(PATH_TOKEN_KEY.as_bytes())?,
-            rates: spike::Rates::default().into(),
-        };
-        let sink = events::connect(&format!("http://127.0.0.1:{}/", self.events).parse()?)?;
-        let app = runtime::app(functions::public(&parts, sink)?);
-        let listener = local::listen(0)?;
-        let port = listener.local_addr()?.port();
-        tokio::spawn(async move {
-            let never = pin!(std::future::pending());
-            runtime::server::serve_on(listener, app, runtime::Limits::default(), never).await
-        });
-        Ok(port)
-    }
-}
-
-/// A client of the store, with all tables there. A store that could not make them in time starts again and goes on.
-async fn database(port: u16) -> anyhow::Result<DynamoStore> {
-    let database = DynamoStore::connect(&dynamo(port).parse()?)?;
-    let until = Instant::now() + DEADLINE;
-    loop {
-        match database.create_tables().await {
-            Ok(()) => return Ok(database),
-            Err(error) if Instant::now() > until => return Err(error.into()),
-            Err(_) => sleep(SWEEP_EVERY).await,
-        }
-    }
-}
-
-/// Makes the buyers' accounts and signs their tokens. On a busy machine a try may get no answer in time; what it has made is
-/// amended by the next.
-async fn buyers(client: &Client, admin: &str, key: &Path) -> anyhow::Result<Vec<Buyer>> {
-    let until = Instant::now() + DEADLINE;
-    loop {
-        match try_buyers(client, admin, key).await {
-            Err(_) if Instant::now() < until => sleep(SWEEP_EVERY).await,
-            made => return made,
-        }
-    }
-}
-
-async fn try_buyers(client: &Client, admin: &str, key: &Path) -> anyhow::Result<Vec<Buyer>> {
-    let admin = race::admin::Admin::login(client, admin).await?;
-    let clock = ServerClock::read(client).await?;
-    let progress = Progress::new(true);
-    race::users::signed(client, &admin, clock, key, BUYERS, &progress).await
-}
-
-/// Makes the admin's account; its credentials and its token.
-async fn administrator(
-    store: &DynamoStore,
-    key: &SigningKey,
-) -> anyhow::Result<(String, HeaderValue)> {
-    let now = runtime::clock::system()();
-    let user = User {
-        id: UserId::mint(now, auth::random()),
-        username: "admin".parse()?,
-        password_hash: Some(Passwords::new(1).hash(PASSWORD).await?),
-        credentials_version: 1,
-        display_name: None,
-        attributes: serde_json::Map::new(),
-        roles: vec![Role::Admin],
-        version: 1,
-        created_at: now,
-    };
-    let added = store.add_users(std::slice::from_ref(&user)).await?;
-    ensure!(added == [true], "there is an admin already");
-    let caller = Caller {
-        user_id: user.id,
-        roles: user.roles,
-    };
-    let bearer = api::bearer(&key.sign(&caller, now)?)?;
-    Ok((format!("admin:{PASSWORD}"), bearer))
 }

@@ -49,7 +49,9 @@ impl Form {
     }
 }
 
-type Run = for<'a> fn(&'a Fleet, Form) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>>;
+/// What a scenario does.
+pub type Run =
+    for<'a> fn(&'a Fleet, Form) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>>;
 
 /// One way to break the system.
 #[derive(Clone, Copy)]
@@ -107,6 +109,12 @@ pub struct Outcome {
 }
 
 impl Scenario {
+    /// Something that is done to a fleet.
+    #[must_use]
+    pub const fn new(name: &'static str, run: Run) -> Self {
+        Self { name, run }
+    }
+
     /// Runs it and puts everything back in order. No process may end in a way that nobody asked for meanwhile, and none may
     /// log what must never be.
     pub async fn run(&self, fleet: &Fleet, form: Form) -> Outcome {
@@ -147,7 +155,7 @@ impl std::fmt::Display for Outcome {
 }
 
 /// That the sale is sold out to those who came, and cost nobody anything.
-async fn all_is_well(shop: &Shop<'_>, shoppers: &[Shopper]) -> anyhow::Result<Found> {
+pub async fn all_is_well(shop: &Shop<'_>, shoppers: &[Shopper]) -> anyhow::Result<Found> {
     let found = audit(shop, shoppers, shop.terms.units, Allowed::Nothing).await?;
     sold_out(shop, &found)?;
     Ok(found)

@@ -1,10 +1,9 @@
 //! One function as a process of its own, which is started again whenever it ends.
 
+mod keeper;
+
 use std::{
-    fs::OpenOptions,
-    os::unix::process::ExitStatusExt as _,
     path::PathBuf,
-    process::{ExitStatus, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -15,20 +14,16 @@ use std::{
 use anyhow::Context as _;
 pub use rustix::process::Signal;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    process::{Child, Command},
     sync::{mpsc, watch},
-    time::{Instant, sleep, timeout},
+    time::timeout,
 };
+
+use keeper::Keeper;
 
 use crate::guard::Guard;
 
 /// No process takes so long to start, to end, or to come where it dies.
 pub const DEADLINE: Duration = Duration::from_mins(1);
-const POLL: Duration = Duration::from_millis(10);
-/// After an end that nobody asked for.
-const AFTER_A_FAILED_START: Duration = Duration::from_millis(200);
 
 /// What is started.
 #[derive(Debug, Clone)]
@@ -40,7 +35,11 @@ pub struct Recipe {
     /// Its arguments.
     pub arguments: Vec<String>,
     /// Its whole environment, `PORT` apart.
-    pub environment: Vec<(&'static str, String)>,
+    pub environment: Vec<(String, String)>,
+    /// Its working directory.
+    pub directory: PathBuf,
+    /// Whether it runs only from a wake to the next rest.
+    pub is_spare: bool,
     /// Where it listens.
     pub port: u16,
     /// Whether it tells by `GET /health/ready` that it is ready; else a connection says so.
@@ -52,6 +51,8 @@ pub struct Recipe {
 /// How a process fares.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Life {
+    /// The process' id, once it has one.
+    pub id: u32,
     /// Whether requests may be sent to it.
     pub ready: bool,
     /// How often it was started.
@@ -82,6 +83,9 @@ pub struct Service {
     signals: mpsc::UnboundedSender<Signal>,
     failpoint: Arc<Mutex<Option<String>>>,
     clock_offset_ms: Arc<AtomicI64>,
+    is_spare: bool,
+    /// Whether it is to run.
+    wanted: Arc<watch::Sender<bool>>,
 }
 
 impl Service {
@@ -90,6 +94,8 @@ impl Service {
     pub fn start(recipe: Recipe, guard: Arc<Guard>) -> Self {
         let (lives, life) = watch::channel(Life::default());
         let (signals, asked) = mpsc::unbounded_channel();
+        let wanted = watch::Sender::new(!recipe.is_spare);
+        let mut wake = wanted.subscribe();
         let failpoint = Arc::<Mutex<Option<String>>>::default();
         let clock_offset_ms = Arc::<AtomicI64>::default();
         let service = Self {
@@ -99,6 +105,8 @@ impl Service {
             signals,
             failpoint: Arc::clone(&failpoint),
             clock_offset_ms: Arc::clone(&clock_offset_ms),
+            is_spare: recipe.is_spare,
+            wanted: Arc::new(wanted),
         };
         let keeper = Keeper {
             recipe,
@@ -107,7 +115,7 @@ impl Service {
             failpoint,
             clock_offset_ms,
         };
-        tokio::spawn(keeper.keep(asked));
+        tokio::spawn(async move { keeper.keep(asked, &mut wake).await });
         service
     }
 
@@ -140,6 +148,34 @@ impl Service {
         self.until("is ready", |life| life.ready).await.map(drop)
     }
 
+    /// Takes it away until it is woken, as an autoscaler does that goes to zero.
+    pub async fn to_zero(&self) -> anyhow::Result<()> {
+        self.ready().await?;
+        let drained = self.life().drained;
+        self.wanted.send_replace(false);
+        self.signal(Signal::TERM);
+        let gone = |life: &Life| life.drained > drained;
+        self.until("ends with success", gone).await.map(drop)
+    }
+
+    /// Starts it if it was taken away; it is ready a little later.
+    pub fn wake(&self) {
+        self.wanted
+            .send_if_modified(|wanted| !std::mem::replace(wanted, true));
+    }
+
+    /// As it was at first: running, or away if it is a spare.
+    pub async fn rest(&self) -> anyhow::Result<()> {
+        if !self.is_spare {
+            self.wake();
+            return self.ready().await;
+        }
+        if *self.wanted.borrow() {
+            self.to_zero().await?;
+        }
+        Ok(())
+    }
+
     /// Kills it with SIGKILL and waits until it runs again.
     pub async fn kill(&self) -> anyhow::Result<()> {
         let killed = self.life().killed;
@@ -167,192 +203,6 @@ impl Service {
         let again = |life: &Life| life.aborted > before && life.ready;
         self.until("died at its failpoint", again).await.map(drop)
     }
-}
-
-struct Keeper {
-    recipe: Recipe,
-    guard: Arc<Guard>,
-    lives: watch::Sender<Life>,
-    failpoint: Arc<Mutex<Option<String>>>,
-    clock_offset_ms: Arc<AtomicI64>,
-}
-
-/// How a process ended, and what it was told to do.
-struct End {
-    status: ExitStatus,
-    was_armed: bool,
-    was_told: Vec<Signal>,
-}
-
-impl Keeper {
-    async fn keep(self, mut asked: mpsc::UnboundedReceiver<Signal>) {
-        loop {
-            let ended = self.run(&mut asked).await;
-            match ended {
-                Ok(Some(end)) => self.note_end(&end).await,
-                // Whoever kept the service is gone, and with it the process.
-                Ok(None) => return,
-                Err(error) => {
-                    tracing::error!(function = self.recipe.name, "{error:#}");
-                    self.lives.send_modify(|life| life.failed += 1);
-                    sleep(AFTER_A_FAILED_START).await;
-                }
-            }
-        }
-    }
-
-    /// One process, from its start to its end.
-    async fn run(
-        &self,
-        asked: &mut mpsc::UnboundedReceiver<Signal>,
-    ) -> anyhow::Result<Option<End>> {
-        let failpoint = lock(&self.failpoint).take();
-        let was_armed = failpoint.is_some();
-        let mut was_told = Vec::new();
-        let mut child = self.spawn(failpoint)?;
-        let id = child.id().context("it has ended at once")?;
-        self.guard.watch(id);
-        self.lives.send_modify(|life| {
-            life.starts += 1;
-            life.armed = was_armed;
-        });
-        let mut ready = Box::pin(self.until_ready());
-        let mut is_ready = false;
-        let status = loop {
-            tokio::select! {
-                status = child.wait() => break status?,
-                () = &mut ready, if !is_ready => {
-                    is_ready = true;
-                    self.lives.send_modify(|life| life.ready = true);
-                }
-                signal = asked.recv() => match signal {
-                    None => return Ok(None),
-                    Some(signal) => {
-                        was_told.push(signal);
-                        self.send(&child, signal).await?;
-                    }
-                },
-            }
-        };
-        self.guard.forget(id);
-        Ok(Some(End {
-            status,
-            was_armed,
-            was_told,
-        }))
-    }
-
-    fn spawn(&self, failpoint: Option<String>) -> anyhow::Result<Child> {
-        let Recipe {
-            name,
-            binary,
-            arguments,
-            environment,
-            port,
-            log,
-            ..
-        } = &self.recipe;
-        let log = OpenOptions::new().create(true).append(true).open(log)?;
-        let mut command = Command::new(binary);
-        command.args(arguments).env_clear();
-        command.envs(environment.iter().map(|(name, value)| (name, value)));
-        command.env("PORT", port.to_string());
-        if let Some(failpoint) = failpoint {
-            command.env("FAILPOINT", failpoint);
-        }
-        let offset_ms = self.clock_offset_ms.load(Ordering::Relaxed);
-        if offset_ms != 0 {
-            command.env("CLOCK_OFFSET_MS", offset_ms.to_string());
-        }
-        command.stdin(Stdio::null()).stdout(log.try_clone()?);
-        command.stderr(log).process_group(0).kill_on_drop(true);
-        let child = command.spawn();
-        child.with_context(|| format!("cannot start {name} from {}", binary.display()))
-    }
-
-    async fn send(&self, child: &Child, signal: Signal) -> anyhow::Result<()> {
-        // Without an id it was waited for, and there is nobody to send it to.
-        let Some(id) = child.id() else {
-            return Ok(());
-        };
-        let id = rustix::process::Pid::from_raw(i32::try_from(id)?).context("process 0")?;
-        rustix::process::kill_process(id, signal)?;
-        if signal == Signal::KILL {
-            self.lives.send_modify(|life| life.ready = false);
-        } else if signal == Signal::TERM {
-            let unready = self.says_unready().await;
-            self.lives.send_modify(|life| {
-                life.ready = false;
-                life.unready += u32::from(unready);
-            });
-        }
-        Ok(())
-    }
-
-    /// Whether it says that it is not ready while it still answers, as whoever sends it requests would ask.
-    async fn says_unready(&self) -> bool {
-        let until = Instant::now() + Duration::from_secs(1);
-        while Instant::now() < until {
-            match health(self.recipe.port).await {
-                Ok(200) => sleep(POLL).await,
-                Ok(status) => return status == 503,
-                Err(_) => return false,
-            }
-        }
-        false
-    }
-
-    async fn until_ready(&self) {
-        loop {
-            let ready = if self.recipe.has_health {
-                health(self.recipe.port)
-                    .await
-                    .is_ok_and(|status| status == 200)
-            } else {
-                TcpStream::connect(("127.0.0.1", self.recipe.port))
-                    .await
-                    .is_ok()
-            };
-            if ready {
-                return;
-            }
-            sleep(POLL).await;
-        }
-    }
-
-    async fn note_end(&self, end: &End) {
-        let signal = end.status.signal().and_then(Signal::from_named_raw);
-        let killed = signal == Some(Signal::KILL) && end.was_told.contains(&Signal::KILL);
-        let aborted = signal == Some(Signal::ABORT) && end.was_armed;
-        let drained = end.status.success() && end.was_told.contains(&Signal::TERM);
-        let failed = !(killed || aborted || drained);
-        self.lives.send_modify(|life| {
-            life.ready = false;
-            life.killed += u32::from(killed);
-            life.aborted += u32::from(aborted);
-            life.drained += u32::from(drained);
-            life.failed += u32::from(failed);
-        });
-        if failed {
-            tracing::error!(function = self.recipe.name, status = %end.status, "it ended by itself");
-            sleep(AFTER_A_FAILED_START).await;
-        }
-    }
-}
-
-/// The status of `GET /health/ready`.
-async fn health(port: u16) -> anyhow::Result<u16> {
-    let ask = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        let request = b"GET /health/ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        stream.write_all(request).await?;
-        let mut answer = Vec::new();
-        stream.take(4096).read_to_end(&mut answer).await?;
-        let answer = String::from_utf8_lossy(&answer);
-        let status = answer.split(' ').nth(1).context("no status")?.parse()?;
-        anyhow::Ok(status)
-    };
-    timeout(Duration::from_secs(1), ask).await?
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

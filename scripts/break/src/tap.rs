@@ -18,6 +18,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
+use runtime::server::Listener;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::fleet::free_port;
@@ -85,12 +86,23 @@ where
 {
     let listener: TcpListener = local::listen(0)?;
     let port = listener.local_addr()?.port();
-    tokio::spawn(accept(listener, handler));
+    serve_on(listener, handler);
     Ok(port)
 }
 
-async fn accept<F, A>(listener: TcpListener, handler: F)
+/// As [`serve`], on any socket.
+pub fn serve_on<L, F, A>(listener: L, handler: F)
 where
+    L: Listener + 'static,
+    F: Fn(Request<Bytes>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Result<Response<Full<Bytes>>, Unanswered>> + Send + 'static,
+{
+    tokio::spawn(accept(listener, handler));
+}
+
+async fn accept<L, F, A>(listener: L, handler: F)
+where
+    L: Listener,
     F: Fn(Request<Bytes>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Result<Response<Full<Bytes>>, Unanswered>> + Send + 'static,
 {
@@ -98,11 +110,10 @@ where
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok(stream) = listener.next_stream().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let _ = stream.set_nodelay(true);
         let handler = handler.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let handler = handler.clone();
@@ -143,6 +154,8 @@ pub enum Mode {
 pub enum Answer {
     /// 503.
     Unavailable,
+    /// 429.
+    TooMany,
     /// As DynamoDB throttles (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>).
     Throttled,
 }
@@ -282,6 +295,7 @@ impl Answer {
     fn response(self) -> Result<Response<Full<Bytes>>, Unanswered> {
         let (status, content_type, body) = match self {
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "not now"),
+            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "text/plain", "slow down"),
             Self::Throttled => (
                 StatusCode::BAD_REQUEST,
                 "application/x-amz-json-1.0",

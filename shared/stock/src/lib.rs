@@ -32,10 +32,11 @@ pub mod testing;
 mod view;
 mod write_back;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::{Clock, Timestamp};
-use redis::{Cmd, Value};
+use redis::{Cmd, ErrorKind, RedisError, Value};
+use tokio::time::{Instant, sleep};
 use tracing::Instrument as _;
 use url::Url;
 
@@ -50,6 +51,10 @@ pub use write_back::{Reassigned, Release, Released, Seen, Truth};
 use clock::RedisClock;
 use connection::Bounded;
 use script::Call;
+
+/// How long a start waits for Redis, and after how long it asks again. Lambda gives a start ten seconds.
+const START_WITHIN: Duration = Duration::from_secs(8);
+const START_AGAIN: Duration = Duration::from_millis(100);
 
 /// The stock of all spikes, in one Redis. Clones share one connection and one clock.
 #[derive(Clone)]
@@ -71,8 +76,23 @@ impl Stock {
 
     /// Connects to `redis://host:port` or `redis+unix:///path` and measures Redis' clock.
     ///
-    /// Purchases wait 100 ms for an answer; nothing is sent twice.
+    /// Purchases wait 100 ms for an answer; nothing is sent twice. Whoever starts is patient instead: a Redis that restarts
+    /// or is late at that moment is tried again for eight seconds, since a process that ends because of it is started again
+    /// later than that.
     pub async fn connect(url: &Url, local: Clock) -> Result<Self, Error> {
+        let until = Instant::now() + START_WITHIN;
+        loop {
+            match Self::try_connect(url, Arc::clone(&local)).await {
+                Err(Error::Unavailable(error)) if may_pass(&error) && Instant::now() < until => {
+                    tracing::warn!(%error, "Redis is not there yet");
+                    sleep(START_AGAIN).await;
+                }
+                connected => return connected,
+            }
+        }
+    }
+
+    async fn try_connect(url: &Url, local: Clock) -> Result<Self, Error> {
         let (quick, patient) = Bounded::connect(url).await?;
         Self::with(Box::new(quick), Box::new(patient), local)
             .measured()
@@ -157,6 +177,15 @@ impl Stock {
         }
         measured.map(drop)
     }
+}
+
+/// Whether what speaks against a start may be otherwise a moment later.
+fn may_pass(error: &RedisError) -> bool {
+    let kind = error.kind();
+    !matches!(
+        kind,
+        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig
+    )
 }
 
 /// A call of Redis, measured, in a span of its own. Off, this is a load of an atomic before it and one behind it.

@@ -1,22 +1,20 @@
 //! How the processes of a fleet are started.
 
-use std::{path::Path, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use auth::{KeySet, SigningKey};
 
-use super::Tunables;
+use super::{Servers, Target, Tunables};
 use crate::{
     guard::Guard,
-    redis::Redis,
+    manifest, mariadb, nginx,
     service::{Recipe, Service},
-    tap::Tap,
-    wire::Wire,
 };
 
 pub(super) const PATH_TOKEN_KEY: &str = "a key for breaking things, of 32 bytes or more";
 /// The functions that are killed.
-const FUNCTIONS: [&str; 11] = [
+const KILLED: [&str; 11] = [
     "spike",
     "spike-token",
     "access-check",
@@ -29,46 +27,21 @@ const FUNCTIONS: [&str; 11] = [
     "second-sweeper",
     "dead-letter",
 ];
-
-/// What the functions stand on, and what stands in between.
-pub(super) struct Servers {
-    pub(super) redis: Redis,
-    pub(super) front_wire: Wire,
-    pub(super) back_wire: Wire,
-    pub(super) store: Service,
-    pub(super) store_tap: Tap,
-    pub(super) broker: Service,
-    pub(super) events: Tap,
-    pub(super) deliveries: Tap,
-    pub(super) writer_port: u16,
-    pub(super) letters_port: u16,
-}
-
-impl Servers {
-    pub(super) async fn start(cast: &Cast<'_>) -> anyhow::Result<Self> {
-        let (dir, guard) = (cast.dir.join("redis"), Arc::clone(cast.guard));
-        let redis = Redis::start(&dir, free_port()?, guard).await?;
-        let (writer_port, letters_port) = (free_port()?, free_port()?);
-        let store = cast.store()?;
-        let deliveries = Tap::start(writer_port)?;
-        let broker = cast.broker(deliveries.port, letters_port)?;
-        Ok(Self {
-            front_wire: Wire::start(redis.port)?,
-            back_wire: Wire::start(redis.port)?,
-            store_tap: Tap::start(store.port)?,
-            events: Tap::start(broker.port)?,
-            redis,
-            store,
-            deliveries,
-            broker,
-            writer_port,
-            letters_port,
-        })
-    }
-}
+/// What are processes of their own besides, where all are. The second `spike` runs when it is asked to.
+const OTHERS: [&str; 8] = [
+    "register",
+    "login",
+    "refresh",
+    "keys",
+    "spike-list",
+    "admin-users",
+    "web",
+    "second-spike",
+];
 
 /// How processes are started.
 pub(super) struct Cast<'a> {
+    pub(super) target: Target,
     pub(super) binaries: &'a Path,
     pub(super) dir: &'a Path,
     pub(super) guard: &'a Arc<Guard>,
@@ -83,32 +56,55 @@ impl Cast<'_> {
             "{} is missing: cargo build -p break --examples",
             binary.display()
         );
+        let log_level = ("RUST_LOG".to_owned(), "info,dynoxide=error".to_owned());
         Ok(Recipe {
             name,
             binary,
             arguments: Vec::new(),
-            environment: vec![("RUST_LOG", "info,dynoxide=error".to_owned())],
+            environment: vec![log_level],
+            directory: self.nowhere()?,
+            is_spare: name == "second-spike",
             port,
             has_health: true,
             log: self.dir.join(format!("{name}.log")),
         })
     }
 
+    /// A directory in which nothing is and nothing can be made.
+    fn nowhere(&self) -> anyhow::Result<std::path::PathBuf> {
+        let nowhere = self.dir.join("nowhere");
+        if !nowhere.exists() {
+            fs::create_dir(&nowhere)?;
+            fs::set_permissions(&nowhere, fs::Permissions::from_mode(0o555))?;
+        }
+        Ok(nowhere)
+    }
+
     fn start(&self, recipe: Recipe) -> Service {
         Service::start(recipe, Arc::clone(self.guard))
     }
 
-    fn store(&self) -> anyhow::Result<Service> {
+    pub(super) async fn store(&self) -> anyhow::Result<Service> {
         let port = free_port()?;
         let mut recipe = self.recipe("store", "local", port)?;
-        let data = self.dir.join("data").display().to_string();
-        let arguments = ["store", "--port", &port.to_string(), "--data", &data];
-        recipe.arguments = arguments.map(str::to_owned).to_vec();
         recipe.has_health = false;
+        match self.target {
+            Target::Local => {
+                let data = self.dir.join("data").display().to_string();
+                let arguments = ["store", "--port", &port.to_string(), "--data", &data];
+                recipe.arguments = arguments.map(str::to_owned).to_vec();
+            }
+            Target::Knative => {
+                let dir = self.dir.join("mariadb");
+                mariadb::install(&dir).await?;
+                recipe.binary = mariadb::program("mariadbd")?;
+                recipe.arguments = mariadb::arguments(&dir, port).await?;
+            }
+        }
         Ok(self.start(recipe))
     }
 
-    fn broker(&self, writer: u16, letters: u16) -> anyhow::Result<Service> {
+    pub(super) fn broker(&self, writer: u16, letters: u16) -> anyhow::Result<Service> {
         let port = free_port()?;
         let mut recipe = self.recipe("broker", "local", port)?;
         let subscriber = format!("http://127.0.0.1:{writer}/events/order-placed");
@@ -121,70 +117,121 @@ impl Cast<'_> {
         Ok(self.start(recipe))
     }
 
-    /// All functions, ready.
+    /// What buyers meet first, ready: nginx in front of the network at this port, or else the gateway itself.
+    pub(super) async fn front(&self, network: u16) -> anyhow::Result<(u16, Option<Service>)> {
+        if self.target == Target::Local {
+            return Ok((network, None));
+        }
+        let port = free_port()?;
+        let mut recipe = self.recipe("nginx", "local", port)?;
+        let dir = self.dir.join("nginx");
+        let configuration = nginx::configure(&dir, port, network)?;
+        recipe.binary = mariadb::program("nginx")?;
+        recipe.arguments = nginx::arguments(&dir, &configuration);
+        recipe.has_health = false;
+        let nginx = self.start(recipe);
+        nginx.ready().await?;
+        Ok((port, Some(nginx)))
+    }
+
+    /// All functions; those are ready that are no spares.
     pub(super) async fn functions(
         &self,
         key: &SigningKey,
         servers: &Servers,
     ) -> anyhow::Result<Vec<Service>> {
-        let wires = (servers.front_wire.port, servers.back_wire.port);
-        let environment = environment(key, servers.store_tap.port, servers.events.port)?;
+        let keys = KeySet {
+            keys: vec![key.jwk()],
+        };
+        let keys = serde_json::to_string(&keys)?;
+        for (file, text) in [
+            ("jwks.json", keys.as_str()),
+            ("path-token-key", PATH_TOKEN_KEY),
+        ] {
+            fs::write(self.dir.join(file), text)?;
+        }
+        let others = match self.target {
+            Target::Local => &[][..],
+            Target::Knative => &OTHERS,
+        };
         let mut functions = Vec::new();
-        for name in FUNCTIONS {
-            let port = match name {
+        for name in KILLED.iter().chain(others) {
+            let port = match *name {
                 "order-writer" => servers.writer_port,
                 "dead-letter" => servers.letters_port,
                 _ => free_port()?,
             };
-            functions.push(self.function(name, port, wires, &environment)?);
+            let function = name.strip_prefix("second-").unwrap_or(name);
+            let mut recipe = self.recipe(name, function, port)?;
+            for (variable, given) in self.variables(function)? {
+                let value = self.value(name, &variable, given, key, servers)?;
+                recipe.environment.push((variable, value));
+            }
+            functions.push(self.start(recipe));
         }
         for service in functions.iter().chain([&servers.broker]) {
-            service.ready().await?;
+            service.rest().await?;
         }
         Ok(functions)
     }
 
-    fn function(
-        &self,
-        name: &'static str,
-        port: u16,
-        (front, back): (u16, u16),
-        environment: &[(&'static str, String)],
-    ) -> anyhow::Result<Service> {
-        let binary = name.strip_prefix("second-").unwrap_or(name);
-        let mut recipe = self.recipe(name, binary, port)?;
-        let is_in_front = ["spike", "spike-token", "access-check"].contains(&name);
-        let wire = if is_in_front { front } else { back };
-        let stock = ("STOCK_URL", format!("redis://127.0.0.1:{wire}/"));
-        recipe.environment.extend(environment.iter().cloned());
-        recipe.environment.push(stock);
-        if name == "spike" {
-            let path = self.tunables.path().display().to_string();
-            recipe.environment.push(("TUNABLES_FILE", path));
+    /// What a function is told: on the Knative target what its manifest says, and nothing else.
+    fn variables(&self, function: &str) -> anyhow::Result<Vec<manifest::Variable>> {
+        if self.target == Target::Knative {
+            return manifest::variables(function);
         }
-        Ok(self.start(recipe))
+        let common = [
+            "STORE_URL",
+            "STOCK_URL",
+            "EVENTS_URL",
+            "ACCESS_TOKEN_KEYS",
+            "ISSUER",
+            "PATH_TOKEN_KEY",
+        ];
+        let own = match function {
+            "spike" => Some("TUNABLES_FILE"),
+            "sweeper" => Some("REPEAT_SECS"),
+            _ => None,
+        };
+        let names = common.into_iter().chain(own);
+        Ok(names.map(|name| (name.to_owned(), None)).collect())
     }
-}
 
-pub(super) fn dynamo(port: u16) -> String {
-    format!("dynamodb+http://127.0.0.1:{port}")
-}
-
-fn environment(
-    key: &SigningKey,
-    store: u16,
-    events: u16,
-) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let keys = KeySet {
-        keys: vec![key.jwk()],
-    };
-    Ok(vec![
-        ("STORE_URL", dynamo(store)),
-        ("EVENTS_URL", format!("http://127.0.0.1:{events}/")),
-        ("ACCESS_TOKEN_KEYS", serde_json::to_string(&keys)?),
-        ("ISSUER", key.issuer().to_owned()),
-        ("PATH_TOKEN_KEY", PATH_TOKEN_KEY.to_owned()),
-    ])
+    fn value(
+        &self,
+        name: &str,
+        variable: &str,
+        given: Option<String>,
+        key: &SigningKey,
+        servers: &Servers,
+    ) -> anyhow::Result<String> {
+        let file = |name: &str| self.dir.join(name).display().to_string();
+        let read = |name: &str| fs::read_to_string(self.dir.join(name));
+        let function = name.trim_start_matches("second-");
+        let is_in_front = ["spike", "spike-token", "access-check"].contains(&function);
+        let wires = [&servers.back_wire, &servers.front_wire];
+        Ok(match variable {
+            "STORE_URL" => servers.store_way.url(),
+            "STOCK_URL" => format!(
+                "redis://127.0.0.1:{}/",
+                wires[usize::from(is_in_front)].port
+            ),
+            "EVENTS_URL" | "K_SINK" => format!("http://127.0.0.1:{}/", servers.events.port),
+            "ISSUER" => key.issuer().to_owned(),
+            "ACCESS_TOKEN_KEYS" => read("jwks.json")?,
+            "ACCESS_TOKEN_KEYS_FILE" => file("jwks.json"),
+            "PATH_TOKEN_KEY" => read("path-token-key")?,
+            "PATH_TOKEN_KEY_FILE" => file("path-token-key"),
+            "SIGNING_KEY_FILE" => file("signing-key.pem"),
+            "TUNABLES_FILE" => self.tunables.path().display().to_string(),
+            // Who is called twice a second has not to make up for a timer that is seldom.
+            "REPEAT_SECS" if name == "sweeper" || given.is_none() => "0".to_owned(),
+            _ => match given {
+                Some(given) => given,
+                None => bail!("{name} is told {variable}, which nobody here knows"),
+            },
+        })
+    }
 }
 
 /// A port that is free now, below those that systems give to outgoing connections: a process that is started again finds

@@ -175,7 +175,7 @@ pub async fn fault_07_poison_among_good_events(fleet: &Fleet, _form: Form) -> an
 }
 
 /// How many there are.
-pub(super) async fn dead_letters(fleet: &Fleet) -> anyhow::Result<usize> {
+pub async fn dead_letters(fleet: &Fleet) -> anyhow::Result<usize> {
     let mut path = "/admin/dead-letters".to_owned();
     let mut count = 0;
     loop {

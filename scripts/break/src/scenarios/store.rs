@@ -62,14 +62,15 @@ pub async fn fault_14_the_store_is_away(fleet: &Fleet, form: Form) -> anyhow::Re
 
 /// Three calls of ten.
 pub async fn fault_15_the_store_throttles(fleet: &Fleet, form: Form) -> anyhow::Result<()> {
+    let tap = fleet.store_way.tap()?;
     for of_ten in [3, 6].into_iter().take(form.pick(1, 2)) {
         let shop = Shop::open(fleet, Terms::units(20)).await?;
-        fleet.store_tap.set(Mode::OfTen(of_ten, Answer::Throttled));
+        tap.set(Mode::OfTen(of_ten, Answer::Throttled));
         let crowd = shop.crowd(0, 30, Duration::from_secs(1));
         let shoppers = crowd.ends().await;
-        let (_, throttled) = fleet.store_tap.counts();
+        let (_, throttled) = tap.counts();
         ensure!(throttled > 0, "nothing was throttled");
-        fleet.store_tap.set(Mode::Pass);
+        tap.set(Mode::Pass);
         all_is_well(&shop, &shoppers).await?;
     }
     Ok(())

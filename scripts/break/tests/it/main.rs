@@ -1,11 +1,16 @@
-//! The short form of every scenario, against processes that are killed for good; and the images of functions, as containers.
+//! The short form of every scenario, against processes that are killed for good; the contract of the Knative target; and the
+//! images of functions, as containers.
 
 #[cfg(test)]
 mod failpoints;
 #[cfg(test)]
+mod fleets;
+#[cfg(test)]
 mod guard;
 #[cfg(test)]
 mod images;
+#[cfg(test)]
+mod knative;
 #[cfg(test)]
 mod scenarios;
 

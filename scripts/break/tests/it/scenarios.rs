@@ -1,41 +1,16 @@
 //! The short form of every scenario. They share one fleet, one after the other.
 
-use std::sync::{LazyLock, mpsc};
+use std::sync::LazyLock;
 
-use r#break::{
-    fleet::Fleet,
-    scenarios::{ALL, Form, Outcome},
-};
-use tokio::sync::oneshot;
+use r#break::{fleet::Target, scenarios::ALL};
 
-type Job = (&'static str, oneshot::Sender<Outcome>);
+use crate::fleets::Kept;
 
-static FLEET: LazyLock<mpsc::Sender<Job>> = LazyLock::new(start);
+static FLEET: LazyLock<Kept> = LazyLock::new(|| Kept::start(Target::Local));
 
-/// Starts the fleet on a thread of its own, which outlives every test. What it has started ends with this process.
-fn start() -> mpsc::Sender<Job> {
-    let (jobs, todo) = mpsc::channel::<Job>();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async {
-            let fleet = Fleet::start(&crate::examples()).await.unwrap();
-            while let Ok((name, answer)) = tokio::task::block_in_place(|| todo.recv()) {
-                let scenario = ALL.iter().find(|it| it.name == name).unwrap();
-                let outcome = scenario.run(&fleet, Form::Short).await;
-                let _ = answer.send(outcome);
-            }
-        });
-    });
-    jobs
-}
-
-fn run(name: &'static str) {
-    let _turn = crate::turn();
-    let (answer, outcome) = oneshot::channel();
-    FLEET.send((name, answer)).unwrap();
-    let outcome = outcome.blocking_recv().expect("the fleet lives");
-    println!("{outcome}");
-    assert!(outcome.result.is_ok(), "{outcome}");
+fn run(name: &str) {
+    let scenario = ALL.iter().find(|it| it.name == name).unwrap();
+    FLEET.run(*scenario);
 }
 
 macro_rules! tests {

@@ -1,7 +1,7 @@
 //! Spike as its users see it: one black-box suite, over HTTP.
 //!
 //! It runs against `BASE_URL` with `ADMIN=USER:PASSWORD` (and `SIGNING_KEY_FILE` and `PRIVATE_SOCKET`, where they can be
-//! reached), else against a `local` of its own that all tests share. Answers that nobody can provoke from outside are
+//! reached), else against a `local` of its own that all tests share, and once more against the processes of the Knative target. Answers that nobody can provoke from outside are
 //! provoked from parts that are broken on purpose.
 
 #[cfg(test)]
@@ -10,6 +10,8 @@ mod broken;
 mod concurrency;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod knative;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
