@@ -15,7 +15,7 @@ use race::client::{Client, Request};
 use tokio::{task::JoinSet, time::Instant};
 
 /// Connections that are always busy.
-const CONNECTIONS: usize = 64;
+pub(crate) const CONNECTIONS: usize = 64;
 
 /// Sends every request once, as fast as the answers come, and answers with requests per second. All answers must have
 /// the `expected` status.

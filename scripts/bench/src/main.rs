@@ -5,7 +5,7 @@
 //! than a tenth, something else was running: the run is void and repeated, three times at most, then it counts as noisy.
 //!
 //! Client and server share one process, with a runtime of their own each, so that both sides of a comparison share the
-//! same cores. B4 to B6 measure the binaries that are shipped (profile `dist`), each as a process of its own,
+//! same cores. B4 to B6 and B9 measure the binaries that are shipped (profile `dist`), each as a process of its own,
 //! and `hostile` measures `local` as one.
 
 mod bare;
@@ -16,6 +16,7 @@ mod hostile;
 mod hot_path;
 mod load;
 mod parts;
+mod starts;
 mod writer;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +50,10 @@ enum Measure {
     B6,
     /// Orders written per second, over the raw transaction.
     B7,
+    /// The same through HTTP on MariaDB, over inserts of many rows.
+    B8,
+    /// From exec to the first answer of each function on Kubernetes, with Redis and MariaDB up.
+    B9,
     /// What hostile clients cost: memory, and honest buyers' p99 over the same without them.
     Hostile,
     /// All of them.
@@ -80,6 +85,12 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted(Measure::B7) {
         findings.extend(writer::orders().await?);
+    }
+    if wanted(Measure::B8) {
+        findings.extend(writer::mariadb::orders().await?);
+    }
+    if wanted(Measure::B9) {
+        findings.extend(starts::answers().await?);
     }
     if wanted(Measure::Hostile) {
         findings.extend(hostile::costs().await?);

@@ -12,7 +12,7 @@ use local::{data::Data, engine::Engine, redis::Redis};
 use race::client::Request;
 use spike::{AppState, Rates};
 use stock::{Config, Load, Loaded, Stock, Supply};
-use store::DynamoStore;
+use store::{DynamoStore, Store};
 
 /// For whom and by whom tokens are made.
 pub(crate) const ISSUER: &str = "http://localhost";
@@ -111,6 +111,11 @@ impl Parts {
 
     /// A sale of `units` that is open now, in the store and in Redis.
     pub(crate) async fn sale(&self, units: u32) -> anyhow::Result<Spike> {
+        self.sale_in(&*self.store, units).await
+    }
+
+    /// The same, in another store than that of `local`.
+    pub(crate) async fn sale_in(&self, store: &dyn Store, units: u32) -> anyhow::Result<Spike> {
         let now = self.stock.now();
         let id = SpikeId::mint(now, auth::random());
         let settings = domain::spike::Settings {
@@ -130,10 +135,7 @@ impl Parts {
         };
         let spike = Spike::new(id, settings, now);
         ensure!(spike.gate() == Gate::Open, "the sale is not open");
-        ensure!(
-            store::Spikes::add_spike(&*self.store, &spike).await?,
-            "a spike's id is taken"
-        );
+        ensure!(store.add_spike(&spike).await?, "a spike's id is taken");
         let load = Load {
             config: Config::of(&spike),
             top: units,

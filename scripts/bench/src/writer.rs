@@ -1,5 +1,7 @@
 //! B7: orders per second through `order-writer`, over the transactions that it cannot do without.
 
+pub(crate) mod mariadb;
+
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::{Context as _, ensure};

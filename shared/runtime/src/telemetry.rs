@@ -14,7 +14,10 @@ use std::{sync::OnceLock, thread, time::Duration};
 use opentelemetry::trace::TracerProvider as _;
 use tokio::{runtime::Handle, sync::oneshot};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt as _, registry::LookupSpan,
+    Layer,
+    filter::{LevelFilter, Targets, filter_fn},
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
 
@@ -24,6 +27,7 @@ use export::Pipeline;
 pub use trace::event;
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const LEVELS: &str = "RUST_LOG";
 const TRUST: &str = "TRUST_TRACEPARENT";
 /// How long the end of a process may wait for the endpoint.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -91,22 +95,24 @@ pub(crate) fn trusts_edge() -> bool {
 
 /// Starts logging; whether this was the first call.
 fn log(pipeline: Option<&Pipeline>) -> bool {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = filter(env::optional(LEVELS).as_deref());
+    let logs = tracing_subscriber::fmt::layer().json().flatten_event(true);
+    let logs = logs.with_writer(std::io::stderr);
     let Some(pipeline) = pipeline else {
-        let logs = tracing_subscriber::fmt().json().flatten_event(true);
-        let logs = logs.with_env_filter(filter).with_writer(std::io::stderr);
-        return logs.try_init().is_ok();
+        let only = tracing_subscriber::registry().with(logs).with(filter);
+        return only.try_init().is_ok();
     };
-    let logs = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_span_list(false)
-        .with_writer(std::io::stderr)
-        .with_filter(filter);
     let both = tracing_subscriber::registry()
-        .with(logs)
+        .with(logs.with_span_list(false).with_filter(filter))
         .with(spans_to(pipeline));
     both.try_init().is_ok()
+}
+
+/// What is logged: levels of everything and of targets, `warn,spike=debug`. Filters by spans and fields are not understood:
+/// they would be a twentieth of a binary.
+fn filter(levels: Option<&str>) -> Targets {
+    let levels = levels.and_then(|levels| levels.parse().ok());
+    levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
 }
 
 /// Hands the spans that are for operators to the pipeline.

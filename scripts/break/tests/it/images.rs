@@ -25,7 +25,6 @@ use containers::Containers;
 const FUNCTIONS: [&str; 2] = ["spike", "order-writer"];
 
 #[test]
-#[ignore = "it has passed, but most times a container is not ready in time"]
 fn a_sale_goes_through_containers() {
     let _turn = crate::turn();
     let dir = tempfile::tempdir().unwrap();

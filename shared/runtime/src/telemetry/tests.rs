@@ -14,7 +14,7 @@ use opentelemetry::{
 };
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
-use tracing::instrument::WithSubscriber as _;
+use tracing::{Level, instrument::WithSubscriber as _};
 
 use super::*;
 use crate::testing::collector::Collector;
@@ -32,6 +32,23 @@ async fn stopped(pipeline: Pipeline) {
 async fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
+}
+
+#[test]
+fn levels_are_of_everything_and_of_targets() {
+    let levels = filter(Some("warn,spike=debug"));
+    assert!(levels.would_enable("spike::reserve", &Level::DEBUG));
+    assert!(!levels.would_enable("spike::reserve", &Level::TRACE));
+    assert!(levels.would_enable("sqlx", &Level::WARN));
+    assert!(!levels.would_enable("sqlx", &Level::INFO));
+    for unreadable in [None, Some("spike=loud")] {
+        let levels = filter(unreadable);
+        assert!(levels.would_enable("spike", &Level::INFO), "{unreadable:?}");
+        assert!(
+            !levels.would_enable("spike", &Level::DEBUG),
+            "{unreadable:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod lost_answers;
 mod migrations;
 mod plans;
 mod tap;
+mod tls;
 
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row, mysql::MySqlRow};
 use url::Url;

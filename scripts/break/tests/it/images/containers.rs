@@ -20,6 +20,33 @@ const LIFETIME: &str = "--timeout=900";
 /// Podman's own exit codes: it could not, the command cannot be run, there is none.
 const NOT_STARTED: [i32; 3] = [125, 126, 127];
 
+/// How a program that runs an image begins: servers get their names, and what `NAME_FILE` says is mounted, since nothing of
+/// the machine's is in a container. Of the tunables it is the directory, as the kubelet mounts one: its link is swapped.
+const PROGRAM: &str = r#"#!/bin/sh
+export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+set --
+for variable in $(env | sed -n 's/^\([A-Z_]*\)=.*/\1/p'); do
+  eval "value=\$$variable"
+  case $variable in
+    STOCK_URL) server=redis ;;
+    STORE_URL) server=store ;;
+    EVENTS_URL | K_SINK) server=broker ;;
+    TUNABLES_FILE)
+      set -- "$@" --volume "${value%/*}:/etc/spike/tunables:ro"
+      export "$variable=/etc/spike/tunables/${value##*/}"
+      continue
+      ;;
+    *_FILE)
+      set -- "$@" --volume "$value:/etc/spike/$variable:ro"
+      export "$variable=/etc/spike/$variable"
+      continue
+      ;;
+    *) continue ;;
+  esac
+  export "$variable=$(printf %s "$value" | sed "s/127\.0\.0\.1/$server/")"
+done
+"#;
+
 /// Where images and containers are kept.
 pub(crate) struct Containers {
     dir: PathBuf,
@@ -110,27 +137,17 @@ impl Containers {
         true
     }
 
-    /// A program that runs the image in its own environment, but with the servers' names in the place of their addresses.
+    /// A program that runs the image in its own environment, but with the servers' names in the place of their addresses,
+    /// and with the files that it names mounted.
     pub(crate) fn program(&self, image: &str, path: &Path) {
-        let mut lines = vec!["#!/bin/sh".to_owned()];
-        for (variable, scheme, server) in [
-            ("STOCK_URL", "redis", "redis"),
-            ("STORE_URL", "dynamodb+http", "store"),
-            ("EVENTS_URL", "http", "broker"),
-        ] {
-            let url = format!("{scheme}://{server}:${{{variable}##*:}}");
-            lines.push(format!("export {variable}=\"{url}\""));
-        }
-        for (variable, file) in self.environment() {
-            lines.push(format!("export {variable}='{}'", file.display()));
-        }
-        let home = self.dir.display();
-        let path_of_tools = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        lines.push(format!("export HOME='{home}' PATH={path_of_tools}"));
+        let settings = self
+            .environment()
+            .map(|(variable, file)| format!("export {variable}='{}'\n", file.display()));
+        let home = format!("export HOME='{}'\n", self.dir.display());
         let names = self.names.join(" ");
-        let options = format!("{RUN} --env-host {LIFETIME} {names}");
-        lines.push(format!("exec podman {options} {image}\n"));
-        fs::write(path, lines.join("\n")).unwrap();
+        let run = format!("exec podman {RUN} --env-host {LIFETIME} {names} \"$@\" {image}\n");
+        let program = [PROGRAM, &settings.concat(), &home, &run].concat();
+        fs::write(path, program).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
