@@ -32,11 +32,10 @@ pub mod testing;
 mod view;
 mod write_back;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use domain::{Clock, Timestamp};
-use redis::{Cmd, ErrorKind, RedisError, Value};
-use tokio::time::{Instant, sleep};
+use redis::{Cmd, Value};
 use tracing::Instrument as _;
 use url::Url;
 
@@ -51,10 +50,6 @@ pub use write_back::{Reassigned, Release, Released, Seen, Truth};
 use clock::RedisClock;
 use connection::Bounded;
 use script::Call;
-
-/// How long a start waits for Redis, and after how long it asks again. Lambda gives a start ten seconds.
-const START_WITHIN: Duration = Duration::from_secs(8);
-const START_AGAIN: Duration = Duration::from_millis(100);
 
 /// The stock of all spikes, in one Redis. Clones share one connection and one clock.
 #[derive(Clone)]
@@ -74,42 +69,26 @@ impl Stock {
         Self::with(Box::new(connection), patient, local)
     }
 
-    /// Connects to `redis://host:port` or `redis+unix:///path` and measures Redis' clock.
+    /// Connects to `redis://host:port`, `redis+unix:///path` or, with the feature `tls`, `rediss://user:password@host:port`
+    /// (`?ca=FILE` names other roots than the machine's), and measures Redis' clock.
     ///
-    /// Purchases wait 100 ms for an answer; nothing is sent twice. Whoever starts is patient instead: a Redis that restarts
-    /// or is late at that moment is tried again for eight seconds, since a process that ends because of it is started again
-    /// later than that.
+    /// A Redis that is away is waited for two seconds at most, and then met by the first call: only an address that cannot be
+    /// one is an error. Purchases wait 100 ms for an answer; nothing is sent twice.
     pub async fn connect(url: &Url, local: Clock) -> Result<Self, Error> {
-        let until = Instant::now() + START_WITHIN;
-        loop {
-            match Self::try_connect(url, Arc::clone(&local)).await {
-                Err(Error::Unavailable(error)) if may_pass(&error) && Instant::now() < until => {
-                    tracing::warn!(%error, "Redis is not there yet");
-                    sleep(START_AGAIN).await;
-                }
-                connected => return connected,
-            }
-        }
-    }
-
-    async fn try_connect(url: &Url, local: Clock) -> Result<Self, Error> {
-        let (quick, patient) = Bounded::connect(url).await?;
-        Self::with(Box::new(quick), Box::new(patient), local)
-            .measured()
-            .await
+        let (quick, patient) = Bounded::connect(url, local.clone()).await?;
+        let stock = Self::with(Box::new(quick), Box::new(patient), local);
+        stock.keep_time().await;
+        Ok(stock)
     }
 
     /// Like [`Stock::connect`], with all the time that a busy machine needs: tests are not to fail because of it.
     #[cfg(feature = "testing")]
     async fn connect_patiently(url: &Url, local: Clock) -> Result<Self, Error> {
-        let (_, patient) = Bounded::connect(url).await?;
-        Self::new(patient, local).measured().await
-    }
-
-    async fn measured(self) -> Result<Self, Error> {
-        self.0.clock.claim_measurement();
-        self.measure_clock().await?;
-        Ok(self)
+        let (_, patient) = Bounded::connect(url, local.clone()).await?;
+        let stock = Self::new(patient, local);
+        stock.0.clock.claim_measurement();
+        stock.measure_clock().await?;
+        Ok(stock)
     }
 
     fn with(quick: Box<dyn Connection>, patient: Box<dyn Connection>, local: Clock) -> Self {
@@ -177,15 +156,6 @@ impl Stock {
         }
         measured.map(drop)
     }
-}
-
-/// Whether what speaks against a start may be otherwise a moment later.
-fn may_pass(error: &RedisError) -> bool {
-    let kind = error.kind();
-    !matches!(
-        kind,
-        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig
-    )
 }
 
 /// A call of Redis, measured, in a span of its own. Off, this is a load of an atomic before it and one behind it.

@@ -168,35 +168,3 @@ async fn a_redis_that_hangs_is_unavailable_and_nothing_is_sent_twice() {
     assert!(matches!(replayed, Reserved::Replay { order_id: id, .. } if id == order_id));
     assert_eq!(kit.left().await, 1);
 }
-
-// The seconds that a start waits pass at once.
-#[tokio::test(start_paused = true)]
-async fn nobody_to_connect_to_is_unavailable() {
-    let mut redis = testing::redis();
-    redis.stop();
-    let begun_at = tokio::time::Instant::now();
-    let stock = stock::Stock::connect(&redis.url(), testing::clock()).await;
-    assert!(matches!(stock, Err(Error::Unavailable(_))));
-    assert!(begun_at.elapsed() >= Duration::from_secs(8));
-}
-
-#[tokio::test]
-async fn a_start_waits_for_a_redis_that_restarts() {
-    let mut redis = testing::redis();
-    redis.stop();
-    let url = redis.url();
-    let starting = tokio::spawn(async move { stock::Stock::connect(&url, testing::clock()).await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(!starting.is_finished());
-    redis.start();
-    let stock = starting.await.unwrap().unwrap();
-    assert!(!stock.is_complete().await.unwrap());
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_address_that_is_none_is_not_waited_for() {
-    let begun_at = tokio::time::Instant::now();
-    let url = "http://127.0.0.1/".parse().unwrap();
-    assert!(stock::Stock::connect(&url, testing::clock()).await.is_err());
-    assert!(begun_at.elapsed().is_zero());
-}
