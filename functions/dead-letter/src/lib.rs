@@ -56,12 +56,15 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
+/// Where the broker leaves what it gave up on.
+pub const EVENTS: &str = "/events/dead-letter";
+
 /// The route of the broker. Never part of a public address, and it sends nothing: the broker that it serves can be the
 /// sink of [`AppState`].
 pub fn events(store: Arc<dyn Store>, clock: Clock) -> Router {
     let keep = post(keep::keep).layer(runtime::limit::body(keep::ARRIVING_BYTES_MAX));
     Router::new()
-        .route("/events/dead-letter", keep)
+        .route(EVENTS, keep)
         .with_state(keep::Keeper { store, clock })
 }
 

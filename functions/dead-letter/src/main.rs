@@ -22,5 +22,9 @@ async fn main() -> anyhow::Result<()> {
         clock,
     };
     let broker = dead_letter::events(Arc::clone(&state.store), Arc::clone(&state.clock));
-    runtime::serve(dead_letter::router(state).merge(broker)).await
+    runtime::serve_events(
+        dead_letter::router(state).merge(broker),
+        dead_letter::EVENTS,
+    )
+    .await
 }

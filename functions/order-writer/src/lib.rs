@@ -49,10 +49,13 @@ impl AppState {
     }
 }
 
+/// Where events come in.
+pub const EVENTS: &str = "/events/order-placed";
+
 /// The private route of the writer; never reachable from the public address.
 pub fn router(state: AppState) -> Router {
     Router::new()
-        .route("/events/order-placed", post(order_placed))
+        .route(EVENTS, post(order_placed))
         .with_state(state)
 }
 

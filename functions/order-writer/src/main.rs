@@ -11,5 +11,5 @@ async fn main() -> anyhow::Result<()> {
         stock::Stock::connect(&stock_url, clock::system())
     );
     let state = order_writer::AppState::new(store?, stock?);
-    runtime::serve(order_writer::router(state)).await
+    runtime::serve_events(order_writer::router(state), order_writer::EVENTS).await
 }

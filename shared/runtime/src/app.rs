@@ -102,6 +102,12 @@ impl Service<Request> for App {
     }
 }
 
+/// A problem as the edge answers it, where a request does not get as far as its router.
+#[cfg(feature = "aws")]
+pub(crate) fn finished(problem: Problem) -> Response {
+    finish(Version::HTTP_2, Ok(Ok(problem.into_response())))
+}
+
 async fn well() -> &'static str {
     "ok"
 }

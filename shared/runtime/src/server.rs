@@ -52,7 +52,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const BACKLOG: u16 = 4096;
 
 /// Serves `router` on `PORT` (8080 if it is not set) until SIGTERM or SIGINT.
-pub async fn serve(router: Router) -> anyhow::Result<()> {
+pub(crate) async fn serve(router: Router) -> anyhow::Result<()> {
     let port = u16::try_from(env::number("PORT", 8080, 0..=65535)?)?;
     let stop = stop_signal()?;
     let listener = listen((Ipv4Addr::UNSPECIFIED, port).into());

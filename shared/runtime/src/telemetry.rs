@@ -28,6 +28,10 @@ const TRUST: &str = "TRUST_TRACEPARENT";
 /// How long the end of a process may wait for the endpoint.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long an invocation may wait for the endpoint.
+#[cfg(feature = "aws")]
+const FLUSH_WITHIN: Duration = Duration::from_secs(1);
+
 /// What exports; nothing unless the endpoint is set.
 static PIPELINE: OnceLock<Pipeline> = OnceLock::new();
 /// Whether the edge in front of this process sets `traceparent` itself.
@@ -77,6 +81,16 @@ pub async fn stop() {
         let _ = done.send(());
     });
     let _ = tokio::time::timeout(STOP_WITHIN, stopped).await;
+}
+
+/// Exports what waits, for a process that may be frozen at any moment from then on. Takes at most a second: what the endpoint
+/// does not take within it is lost and counted, and the next invocation does not wait for it.
+#[cfg(feature = "aws")]
+pub(crate) async fn flush() {
+    if let Some(pipeline) = PIPELINE.get() {
+        let flushed = tokio::task::spawn_blocking(|| pipeline.flush());
+        let _ = tokio::time::timeout(FLUSH_WITHIN, flushed).await;
+    }
 }
 
 /// Whether there are traces.

@@ -66,6 +66,15 @@ impl Pipeline {
     }
 
     /// Exports what waits, on the calling thread, which waits for it: some seconds at most.
+    #[cfg(feature = "aws")]
+    pub(super) fn flush(&self) {
+        let spans = self.tracers.force_flush();
+        if let Err(error) = spans.and(self.meters.force_flush()) {
+            tracing::debug!(%error, "traces and metrics of an invocation were not exported");
+        }
+    }
+
+    /// Exports what waits, for the last time, on the calling thread, which waits for it: some seconds at most.
     pub(super) fn stop(&self) {
         let spans = self.tracers.shutdown_with_timeout(Duration::from_secs(3));
         // After the spans, so that it also says how many of them were lost.
