@@ -7,7 +7,7 @@ use aws_lc_rs::{
     digest,
     encoding::AsDer as _,
     rand::SystemRandom,
-    rsa::{KeyPair, KeySize},
+    rsa::{KeyPair, KeySize, PublicKey},
     signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaPublicKeyComponents},
 };
 use base64::{
@@ -36,6 +36,9 @@ pub enum KeyError {
     /// Not a JWK set.
     #[error("the public keys are not a JWK set")]
     NotKeySet(#[source] serde_json::Error),
+    /// Not PEM blocks with the label `PUBLIC KEY` and nothing else.
+    #[error("the public keys are not PEM blocks of PUBLIC KEY (SubjectPublicKeyInfo)")]
+    NotPublicPem,
     /// A JWK set without a usable key.
     #[error("the JWK set holds no RS256 signature key with a key id")]
     NoKey,
@@ -81,8 +84,30 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// Reads a JWK set (RFC 7517, section 5). Keys of other kinds or purposes are left out, as its section 5 asks.
-    pub fn parse(json: &str) -> Result<Self, KeyError> {
+    /// Reads a JWK set (RFC 7517, section 5), or public keys in PEM (`SubjectPublicKeyInfo`, RFC 7468 section 13), one after
+    /// another: on AWS the set is made of secrets that hold a key each (ADR 25).
+    ///
+    /// Keys of other kinds or purposes in a JWK set are left out, as its section 5 asks.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        if text.trim_start().starts_with(&format!("-----BEGIN {PUBLIC_LABEL}-----")) {
+            return Self::from_pem(text);
+        }
+        Self::from_json(text)
+    }
+
+    /// The id of each key is its thumbprint, as [`SigningKey`] reckons it.
+    fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let end = format!("-----END {PUBLIC_LABEL}-----");
+        let blocks = text.trim().split_inclusive(&end);
+        let keys = blocks.map(|block| {
+            let der = read_pem(block, PUBLIC_LABEL).ok_or(KeyError::NotPublicPem)?;
+            let key = PublicKey::from_der(&der).map_err(|_| KeyError::Rejected)?;
+            Ok(jwk(&key))
+        });
+        Ok(Self { keys: keys.collect::<Result<_, _>>()? })
+    }
+
+    fn from_json(json: &str) -> Result<Self, KeyError> {
         #[derive(Deserialize)]
         struct Raw {
             keys: Vec<serde_json::Value>,
@@ -118,7 +143,7 @@ impl SigningKey {
     pub fn from_pem(pem: &str, issuer: &str) -> Result<Self, KeyError> {
         let der = read_pem(pem, PRIVATE_LABEL).ok_or(KeyError::NotPem)?;
         let pair = KeyPair::from_pkcs8(&der).map_err(|_| KeyError::Rejected)?;
-        let jwk = jwk(&pair);
+        let jwk = jwk(pair.public_key());
         let header = encoded_header(&jwk.kid)?;
         Ok(Self {
             pair,
@@ -199,8 +224,8 @@ pub(crate) fn encoded_header(kid: &str) -> Result<String, KeyError> {
     Ok(URL_SAFE_NO_PAD.encode(header))
 }
 
-fn jwk(pair: &KeyPair) -> Jwk {
-    let public = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public_key());
+fn jwk(key: &PublicKey) -> Jwk {
+    let public = RsaPublicKeyComponents::<Vec<u8>>::from(key);
     let (n, e) = (
         URL_SAFE_NO_PAD.encode(public.n),
         URL_SAFE_NO_PAD.encode(public.e),
