@@ -146,7 +146,7 @@ fn build_functions() -> anyhow::Result<PathBuf> {
 }
 
 /// Builds in profile `dist` and answers with the folder of the binaries.
-fn build(arguments: &[&str]) -> anyhow::Result<PathBuf> {
+pub(crate) fn build(arguments: &[&str]) -> anyhow::Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     println!("building in profile dist, which takes minutes");
     let status = std::process::Command::new("cargo")
@@ -155,6 +155,11 @@ fn build(arguments: &[&str]) -> anyhow::Result<PathBuf> {
         .args(arguments)
         .status()?;
     ensure!(status.success(), "the build failed: {status}");
+    dist()
+}
+
+/// The folder of binaries in profile `dist`.
+pub(crate) fn dist() -> anyhow::Result<PathBuf> {
     // This binary lies beside them: `target/release/bench`, `target/dist/spike`.
     let target = std::env::current_exe()?;
     let target = target.ancestors().nth(2).context("no build directory")?;
@@ -214,8 +219,13 @@ async fn median_start(binary: &Path, environment: &[(&str, String)]) -> anyhow::
         drop(process);
         sleep(Duration::from_millis(20)).await;
     }
+    Ok(median(times))
+}
+
+/// In milliseconds.
+pub(crate) fn median(mut times: Vec<Duration>) -> f64 {
     times.sort();
-    Ok(times[STARTS / 2].as_secs_f64() * 1e3)
+    times[times.len() / 2].as_secs_f64() * 1e3
 }
 
 /// A server as a process; it is killed when this is dropped.
@@ -264,19 +274,22 @@ impl Process {
         })
     }
 
-    /// Resident memory, which `ps` counts in KiB.
     async fn resident_mib(&self) -> anyhow::Result<f64> {
-        let id = self.child.id().context("the server has ended")?;
-        let output = Command::new("ps")
-            .args(["-o", "rss=", "-p", &id.to_string()])
-            .output()
-            .await?;
-        let kib: f64 = String::from_utf8(output.stdout)?
-            .trim()
-            .parse()
-            .context("ps")?;
-        Ok(kib * 1024.0 / MIB)
+        resident_mib(self.child.id().context("the server has ended")?).await
     }
+}
+
+/// Resident memory of a process, which `ps` counts in KiB.
+pub(crate) async fn resident_mib(id: u32) -> anyhow::Result<f64> {
+    let output = Command::new("ps")
+        .args(["-o", "rss=", "-p", &id.to_string()])
+        .output()
+        .await?;
+    let kib: f64 = String::from_utf8(output.stdout)?
+        .trim()
+        .parse()
+        .context("ps")?;
+    Ok(kib * 1024.0 / MIB)
 }
 
 /// Whether there is an answer to be had at this port now.

@@ -6,7 +6,7 @@
 //!
 //! Client and server share one process, with a runtime of their own each, so that both sides of a comparison share the
 //! same cores. B4 to B6 and B9 measure the binaries that are shipped (profile `dist`), each as a process of its own,
-//! and `hostile` measures `local` as one.
+//! and `hostile` measures `local` as one. `lambda-start`, `lambda-memory` and `lambda-units` measure them as Lambda runs them.
 
 mod bare;
 mod binaries;
@@ -14,6 +14,7 @@ mod compare;
 mod crowd;
 mod hostile;
 mod hot_path;
+mod lambda;
 mod load;
 mod parts;
 mod starts;
@@ -56,6 +57,12 @@ enum Measure {
     B9,
     /// What hostile clients cost: memory, and honest buyers' p99 over the same without them.
     Hostile,
+    /// From exec to the first answer of `spike` and `order-writer` under Lambda's Runtime API, over a minimal function's.
+    LambdaStart,
+    /// Resident memory of both after a thousand invocations.
+    LambdaMemory,
+    /// What `DynamoDB` counts for an order and for a refusal.
+    LambdaUnits,
     /// All of them.
     All,
 }
@@ -94,6 +101,15 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted(Measure::Hostile) {
         findings.extend(hostile::costs().await?);
+    }
+    if wanted(Measure::LambdaStart) {
+        findings.extend(lambda::start().await?);
+    }
+    if wanted(Measure::LambdaMemory) {
+        findings.extend(lambda::memory().await?);
+    }
+    if wanted(Measure::LambdaUnits) {
+        findings.extend(lambda::units().await?);
     }
     println!();
     for finding in findings {

@@ -116,25 +116,7 @@ impl Parts {
 
     /// The same, in another store than that of `local`.
     pub(crate) async fn sale_in(&self, store: &dyn Store, units: u32) -> anyhow::Result<Spike> {
-        let now = self.stock.now();
-        let id = SpikeId::mint(now, auth::random());
-        let settings = domain::spike::Settings {
-            name: "Bench".to_owned(),
-            description: String::new(),
-            stock: units,
-            limit_per_user: 1,
-            price: Money {
-                amount_minor: 4900,
-                currency: "EUR".parse()?,
-            },
-            starts_at: now - Duration::from_mins(1),
-            ends_at: now + Duration::from_hours(1),
-            pay_within_secs: 900,
-            rules: Vec::new(),
-            expected_buyers: None,
-        };
-        let spike = Spike::new(id, settings, now);
-        ensure!(spike.gate() == Gate::Open, "the sale is not open");
+        let spike = opened(units, self.stock.now())?;
         ensure!(store.add_spike(&spike).await?, "a spike's id is taken");
         let load = Load {
             config: Config::of(&spike),
@@ -151,17 +133,7 @@ impl Parts {
 
     /// Buyers with a token each, signed on all cores.
     pub(crate) async fn buyers(&self, count: usize) -> anyhow::Result<Vec<Buyer>> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (now, each) = (self.stock.now(), count.div_ceil(cores));
-        let signing = (0..cores).map(|_| {
-            let key = Arc::clone(&self.key);
-            tokio::task::spawn_blocking(move || (0..each).map(|_| buyer(&key, now)).collect())
-        });
-        let signed = futures::future::try_join_all(signing).await?;
-        let signed: anyhow::Result<Vec<Vec<Buyer>>> = signed.into_iter().collect();
-        let mut buyers: Vec<Buyer> = signed?.into_iter().flatten().collect();
-        buyers.truncate(count);
-        Ok(buyers)
+        signed(&self.key, self.stock.now(), count).await
     }
 
     /// The order of each buyer.
@@ -193,6 +165,48 @@ impl Parts {
             })
             .collect()
     }
+}
+
+/// A sale of `units` that is open now.
+pub(crate) fn opened(units: u32, now: Timestamp) -> anyhow::Result<Spike> {
+    let id = SpikeId::mint(now, auth::random());
+    let settings = domain::spike::Settings {
+        name: "Bench".to_owned(),
+        description: String::new(),
+        stock: units,
+        limit_per_user: 1,
+        price: Money {
+            amount_minor: 4900,
+            currency: "EUR".parse()?,
+        },
+        starts_at: now - Duration::from_mins(1),
+        ends_at: now + Duration::from_hours(1),
+        pay_within_secs: 900,
+        rules: Vec::new(),
+        expected_buyers: None,
+    };
+    let spike = Spike::new(id, settings, now);
+    ensure!(spike.gate() == Gate::Open, "the sale is not open");
+    Ok(spike)
+}
+
+/// Buyers with a token each, signed on all cores.
+pub(crate) async fn signed(
+    key: &Arc<SigningKey>,
+    now: Timestamp,
+    count: usize,
+) -> anyhow::Result<Vec<Buyer>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let each = count.div_ceil(cores);
+    let signing = (0..cores).map(|_| {
+        let key = Arc::clone(key);
+        tokio::task::spawn_blocking(move || (0..each).map(|_| buyer(&key, now)).collect())
+    });
+    let signed = futures::future::try_join_all(signing).await?;
+    let signed: anyhow::Result<Vec<Vec<Buyer>>> = signed.into_iter().collect();
+    let mut buyers: Vec<Buyer> = signed?.into_iter().flatten().collect();
+    buyers.truncate(count);
+    Ok(buyers)
 }
 
 fn buyer(key: &SigningKey, now: Timestamp) -> anyhow::Result<Buyer> {
