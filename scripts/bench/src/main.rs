@@ -50,9 +50,9 @@ enum Measure {
     B6,
     /// Orders written per second, over the raw transaction.
     B7,
-    /// The same through HTTP on MariaDB, over inserts of many rows.
+    /// The same through HTTP on `MariaDB`, over inserts of many rows.
     B8,
-    /// From exec to the first answer of each function on Kubernetes, with Redis and MariaDB up.
+    /// From exec to the first answer of each function on Kubernetes, with Redis and `MariaDB` up.
     B9,
     /// What hostile clients cost: memory, and honest buyers' p99 over the same without them.
     Hostile,
