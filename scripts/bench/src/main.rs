@@ -87,10 +87,10 @@ async fn main() -> anyhow::Result<()> {
         findings.extend(writer::orders().await?);
     }
     if wanted(Measure::B8) {
-        findings.extend(writer::mariadb::orders().await?);
+        findings.extend(Box::pin(writer::mariadb::orders()).await?);
     }
     if wanted(Measure::B9) {
-        findings.extend(starts::answers().await?);
+        findings.extend(Box::pin(starts::answers()).await?);
     }
     if wanted(Measure::Hostile) {
         findings.extend(hostile::costs().await?);
