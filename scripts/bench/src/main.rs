@@ -51,9 +51,9 @@ enum Measure {
     B6,
     /// Orders written per second, over the raw transaction.
     B7,
-    /// The same through HTTP on MariaDB, over inserts of many rows.
+    /// The same through HTTP on `MariaDB`, over inserts of many rows.
     B8,
-    /// From exec to the first answer of each function on Kubernetes, with Redis and MariaDB up.
+    /// From exec to the first answer of each function on Kubernetes, with Redis and `MariaDB` up.
     B9,
     /// What hostile clients cost: memory, and honest buyers' p99 over the same without them.
     Hostile,
@@ -94,10 +94,10 @@ async fn main() -> anyhow::Result<()> {
         findings.extend(writer::orders().await?);
     }
     if wanted(Measure::B8) {
-        findings.extend(writer::mariadb::orders().await?);
+        findings.extend(Box::pin(writer::mariadb::orders()).await?);
     }
     if wanted(Measure::B9) {
-        findings.extend(starts::answers().await?);
+        findings.extend(Box::pin(starts::answers()).await?);
     }
     if wanted(Measure::Hostile) {
         findings.extend(hostile::costs().await?);

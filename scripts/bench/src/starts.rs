@@ -1,4 +1,4 @@
-//! B9: how soon after its start each function is ready and gives its first answer, with Redis and MariaDB up.
+//! B9: how soon after its start each function is ready and gives its first answer, with Redis and `MariaDB` up.
 //!
 //! The binaries are those of the images (`scripts/images`): profile `dist`, the adapters of Kubernetes, static. A start of
 //! `keys`, which connects nothing, is the control: if it differs before and after, the run is void.

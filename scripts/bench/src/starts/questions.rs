@@ -173,15 +173,17 @@ fn account(username: &str) -> String {
 }
 
 fn request(method: &str, path: &str, bearer: &str, content_type: &str, body: &str) -> String {
-    let length = body.len();
-    let mut head =
-        format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n");
-    for (name, value) in [("authorization", bearer), ("content-type", content_type)] {
-        if !value.is_empty() {
-            head += &format!("{name}: {value}\r\n");
-        }
-    }
-    format!("{head}\r\n{body}")
+    let field = |name: &str, value: &str| match value {
+        "" => String::new(),
+        value => format!("{name}: {value}\r\n"),
+    };
+    let fields = [
+        field("authorization", bearer),
+        field("content-type", content_type),
+        field("content-length", &body.len().to_string()),
+    ];
+    let fields = fields.concat();
+    format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{fields}\r\n{body}")
 }
 
 /// Somebody who may do everything, with an account.

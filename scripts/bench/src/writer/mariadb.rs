@@ -1,4 +1,4 @@
-//! B8: orders per second through `order-writer` over HTTP on MariaDB, over the inserts that they cannot do without.
+//! B8: orders per second through `order-writer` over HTTP on `MariaDB`, over the inserts that they cannot do without.
 
 use std::{sync::Arc, time::Duration};
 
