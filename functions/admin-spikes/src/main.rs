@@ -10,6 +10,7 @@ use runtime::env;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("admin-spikes");
+    env::read_secrets().await?;
     let clock = runtime::clock::system();
     let (store_url, stock_url) = (env::url("STORE_URL")?, env::url("STOCK_URL")?);
     let (store, stock) = tokio::join!(

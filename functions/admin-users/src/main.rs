@@ -9,6 +9,7 @@ use runtime::env;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("admin-users");
+    env::read_secrets().await?;
     let clock = runtime::clock::system();
     let keys = env::secret("ACCESS_TOKEN_KEYS")?;
     let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());

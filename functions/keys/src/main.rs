@@ -11,6 +11,7 @@ use runtime::env;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("keys");
+    env::read_secrets().await?;
     let keys = Arc::new(KeySet::parse(env::secret("ACCESS_TOKEN_KEYS")?.expose())?);
     let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
     runtime::serve(keys::router(AppState {

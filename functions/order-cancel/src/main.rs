@@ -13,6 +13,7 @@ use stock::Stock;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("order-cancel");
+    env::read_secrets().await?;
     let (stock_url, store_url) = (env::url("STOCK_URL")?, env::url("STORE_URL")?);
     let (stock, store) = tokio::join!(
         Stock::connect(&stock_url, clock::system()),

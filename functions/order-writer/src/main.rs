@@ -5,6 +5,7 @@ use runtime::{clock, env};
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("order-writer");
+    env::read_secrets().await?;
     let (store_url, stock_url) = (env::url("STORE_URL")?, env::url("STOCK_URL")?);
     let (store, stock) = tokio::join!(
         store::connect(&store_url),

@@ -11,6 +11,7 @@ use runtime::{clock, env};
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("refresh");
+    env::read_secrets().await?;
     let store = store::connect(&env::url("STORE_URL")?).await?;
     let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
     let signing_key = Arc::new(SigningKey::from_pem(

@@ -10,6 +10,7 @@ use stock::Stock;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("spike-token");
+    env::read_secrets().await?;
     let stock = Stock::connect(&env::url("STOCK_URL")?, clock::system()).await?;
     let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
     let authenticator = Authenticator::new(

@@ -8,6 +8,7 @@ use runtime::{clock, env};
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("sweeper");
+    env::read_secrets().await?;
     let (store_url, stock_url) = (env::url("STORE_URL")?, env::url("STOCK_URL")?);
     let sink = events::connect(&env::events_url()?)?;
     let (store, stock) = tokio::join!(

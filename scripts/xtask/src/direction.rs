@@ -14,9 +14,10 @@ const SHARED: &[(&str, &[&str])] = &[
     ("failpoint", &[]),
     ("observe", &[]),
     ("access", &["cache", "domain"]),
-    ("events", &["cache", "domain", "observe"]),
+    ("aws", &[]),
+    ("events", &["aws", "cache", "domain", "observe"]),
     ("stock", &["cache", "domain", "observe"]),
-    ("store", &["cache", "domain", "observe"]),
+    ("store", &["aws", "cache", "domain", "observe"]),
     ("payments", &["cache", "domain", "observe", "store"]),
     (
         "sale",
@@ -31,7 +32,10 @@ const SHARED: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("runtime", &["cache", "domain", "failpoint", "observe"]),
+    (
+        "runtime",
+        &["aws", "cache", "domain", "failpoint", "observe"],
+    ),
     ("auth", &["cache", "domain", "runtime"]),
 ];
 

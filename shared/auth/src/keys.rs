@@ -89,7 +89,10 @@ impl KeySet {
     ///
     /// Keys of other kinds or purposes in a JWK set are left out, as its section 5 asks.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        if text.trim_start().starts_with(&format!("-----BEGIN {PUBLIC_LABEL}-----")) {
+        if text
+            .trim_start()
+            .starts_with(&format!("-----BEGIN {PUBLIC_LABEL}-----"))
+        {
             return Self::from_pem(text);
         }
         Self::from_json(text)
@@ -104,7 +107,9 @@ impl KeySet {
             let key = PublicKey::from_der(&der).map_err(|_| KeyError::Rejected)?;
             Ok(jwk(&key))
         });
-        Ok(Self { keys: keys.collect::<Result<_, _>>()? })
+        Ok(Self {
+            keys: keys.collect::<Result<_, _>>()?,
+        })
     }
 
     fn from_json(json: &str) -> Result<Self, KeyError> {

@@ -12,6 +12,11 @@ const FAILURES: u32 = 5;
 /// While it is open, one send in this time is let through to see whether the broker is back.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// The breaker is open: nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the broker has not answered lately; not sent")]
+pub(crate) struct Open;
+
 /// The sender's memory of the broker. It goes by tokio's clock, which a test or a simulation can hold.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {

@@ -18,7 +18,11 @@ use hyper_util::{
 };
 use url::Url;
 
-use crate::{ConnectError, EventSink, SendError, breaker::Breaker, envelope};
+use crate::{
+    ConnectError, EventSink, SendError,
+    breaker::{Breaker, Open},
+    envelope,
+};
 
 /// From the start of a send to the head of the answer, connecting included.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -38,11 +42,6 @@ pub struct HttpSink {
     target: Uri,
     breaker: Breaker,
 }
-
-/// The breaker is open: nothing was sent.
-#[derive(Debug, thiserror::Error)]
-#[error("the broker has not answered lately; not sent")]
-struct Open;
 
 /// The deadline passed before the head of an answer came.
 #[derive(Debug, thiserror::Error)]

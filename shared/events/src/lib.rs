@@ -1,13 +1,16 @@
-//! How a reservation travels to the writer of orders: the port [`EventSink`], its HTTP adapter, and the envelope.
+//! How a reservation travels to the writer of orders: the port [`EventSink`], its adapters, and the envelope.
 //!
 //! The adapter is chosen by the URL's scheme: `http://host:port/path` posts structured `CloudEvents` to a broker's
-//! ingress (a Knative broker or `K_SINK`, or the `local` broker as a process of its own).
+//! ingress (a Knative broker or `K_SINK`, or the `local` broker as a process of its own); `sqs+https://...` is the address of
+//! a queue of SQS, to which the same events are sent as messages (`sqs+http://...` that of an emulator's).
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "sqs"))]
 mod breaker;
 pub mod envelope;
 #[cfg(feature = "http")]
 mod http_sink;
+#[cfg(feature = "sqs")]
+mod sqs_sink;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -23,6 +26,8 @@ use url::Url;
 pub use envelope::EnvelopeError;
 #[cfg(feature = "http")]
 pub use http_sink::HttpSink;
+#[cfg(feature = "sqs")]
+pub use sqs_sink::SqsSink;
 
 /// Why an event is not acknowledged.
 ///
@@ -58,6 +63,13 @@ pub enum ConnectError {
     /// The URL has no host, or cannot be the target of a request.
     #[error("not the address of an event sink")]
     Address(#[source] http::uri::InvalidUri),
+    /// Not the address of a queue: its host says no region, and the environment neither; or it has no path.
+    #[error("not the address of a queue")]
+    Queue,
+    /// The environment does not say whose messages they are.
+    #[cfg(feature = "sqs")]
+    #[error(transparent)]
+    Aws(#[from] aws::EnvironmentError),
 }
 
 /// Builds the adapter for this URL. Nothing is connected yet: a broker that is away at start-up is met by retries.
@@ -65,6 +77,8 @@ pub fn connect(url: &Url) -> Result<Arc<dyn EventSink>, ConnectError> {
     match url.scheme() {
         #[cfg(feature = "http")]
         "http" => Ok(Arc::new(HttpSink::new(url)?)),
+        #[cfg(feature = "sqs")]
+        "sqs+http" | "sqs+https" => Ok(Arc::new(SqsSink::new(url)?)),
         other => Err(ConnectError::Scheme(other.to_owned())),
     }
 }

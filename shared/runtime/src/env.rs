@@ -1,8 +1,12 @@
 //! The environment: read once, in `main.rs`, with the name of each wrong variable in the error.
 //!
-//! A secret may be given as `NAME` or as `NAME_FILE`, the path of a file that holds it (a mounted Secret).
+//! A secret may be given as `NAME`, as `NAME_FILE`, the path of a file that holds it (a mounted Secret), or on AWS as
+//! `NAME_SECRET`, which names it in Secrets Manager (ADR 25): see [`read_secrets`].
 
-use std::{fmt, ops::RangeInclusive, path::PathBuf};
+#[cfg(feature = "aws")]
+mod secrets;
+
+use std::{collections::HashMap, fmt, ops::RangeInclusive, path::PathBuf, sync::OnceLock};
 
 use url::Url;
 
@@ -66,9 +70,31 @@ pub fn text(name: &str) -> Result<String, EnvError> {
     required(name, read(name))
 }
 
-/// The variable as an absolute URL.
+/// The variable as an absolute URL. One with a password may be given as a secret that is read by its name.
 pub fn url(name: &str) -> Result<Url, EnvError> {
-    parse_url(name, &text(name)?)
+    parse_url(name, &required(name, read(name).or_else(|| by_name(name)))?)
+}
+
+/// Reads the secrets that the environment gives by their names, all at once, so that [`secret`] and [`url`] have them. Called
+/// once, before those; on other targets, and where none is named, there is nothing to do.
+#[cfg_attr(
+    not(feature = "aws"),
+    expect(
+        clippy::unused_async,
+        reason = "other targets have nothing to wait for"
+    )
+)]
+pub async fn read_secrets() -> anyhow::Result<()> {
+    #[cfg(feature = "aws")]
+    let _ = BY_NAME.set(secrets::read(&secrets::named()).await?);
+    Ok(())
+}
+
+/// What [`read_secrets`] has read.
+static BY_NAME: OnceLock<HashMap<String, String>> = OnceLock::new();
+
+fn by_name(name: &str) -> Option<String> {
+    BY_NAME.get()?.get(name).cloned()
 }
 
 /// The address of the broker: `EVENTS_URL`, or else `K_SINK`, which Knative puts in by a `SinkBinding`.
@@ -95,7 +121,7 @@ pub fn optional_secret(name: &str) -> Result<Option<Secret>, EnvError> {
     match (read(name), read(&file_name)) {
         (Some(text), _) => Ok(Some(Secret(text))),
         (None, Some(path)) => read_secret(file_name, path.into()).map(Some),
-        (None, None) => Ok(None),
+        (None, None) => Ok(by_name(name).map(Secret)),
     }
 }
 

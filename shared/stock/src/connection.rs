@@ -1,24 +1,27 @@
 //! How commands reach Redis, and how long they may take.
+//!
+//! One connection for all, with two deadlines. A command is never sent twice: after its deadline the caller is told that Redis
+//! is unavailable, so that a slow Redis does not get more to do than a fast one. What the caller gets instead is a connection
+//! that works: see `link`.
 
-use std::{io, time::Duration};
+mod address;
+mod link;
 
-use redis::{
-    Client, Cmd, IntoConnectionInfo, Pipeline, RedisError, RedisFuture, RedisResult, Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
-    io::tcp::{TcpSettings, socket2::TcpKeepalive},
-};
+use std::{io, sync::Arc, time::Duration};
+
+use domain::Clock;
+use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value, aio::ConnectionLike};
 use url::Url;
 
 use crate::Error;
+use link::Link;
 
 /// What a purchase waits for Redis; then the buyer gets a 503.
 const QUICK: Duration = Duration::from_millis(100);
 /// What a load, an audit's page and whatever else walks over many units may take; nobody waits for these.
 const PATIENT: Duration = Duration::from_secs(5);
-/// What one attempt to connect may take.
-const CONNECT: Duration = Duration::from_secs(1);
-/// How long a peer that has vanished without a word is believed in.
-const VANISHED: Duration = Duration::from_secs(5);
+/// How long a start waits for Redis. Later it is connected to when it is needed: a function starts without it.
+const START: Duration = Duration::from_secs(2);
 
 /// A way to Redis that can be shared: every clonable `ConnectionLike`, a simulator's too.
 pub trait Connection: ConnectionLike + Send + Sync {
@@ -32,37 +35,25 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {
     }
 }
 
-/// One connection with two deadlines.
-///
-/// It is opened anew when it breaks, once for all who wait, and a command is never sent twice: after its deadline the
-/// caller is told that Redis is unavailable, so that a slow Redis does not get more to do than a fast one.
+/// The connection, with a deadline.
 #[derive(Clone)]
 pub(crate) struct Bounded {
-    manager: ConnectionManager,
+    link: Arc<Link>,
     within: Duration,
 }
 
 impl Bounded {
-    /// Connects; answers with the handle for purchases and the one for long answers.
-    pub(crate) async fn connect(url: &Url) -> Result<(Self, Self), Error> {
-        let keepalive = TcpKeepalive::new()
-            .with_time(VANISHED)
-            .with_interval(Duration::from_secs(1));
-        let tcp = TcpSettings::default()
-            .set_nodelay(true)
-            .set_keepalive(keepalive);
-        #[cfg(target_os = "linux")]
-        let tcp = tcp.set_user_timeout(VANISHED);
-        let info = url.as_str().into_connection_info()?.set_tcp_settings(tcp);
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(None);
-        let manager = Client::open(info)?
-            .get_connection_manager_with_config(config)
-            .await?;
+    /// Connects, or goes on without when Redis is away; answers with the handle for purchases and the one for long answers.
+    /// An address that cannot be one is an error.
+    pub(crate) async fn connect(url: &Url, local: Clock) -> Result<(Self, Self), Error> {
+        let link = Arc::new(Link::begin(address::client(url)?, local));
+        match tokio::time::timeout(START, link.connected()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "Redis is away; this starts without it"),
+            Err(_) => tracing::warn!("Redis does not answer; this starts without it"),
+        }
         let bounded = |within| Self {
-            manager: manager.clone(),
+            link: Arc::clone(&link),
             within,
         };
         Ok((bounded(QUICK), bounded(PATIENT)))
@@ -71,8 +62,13 @@ impl Bounded {
 
 impl ConnectionLike for Bounded {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        let within = self.within;
-        Box::pin(async move { bounded(within, self.manager.send_packed_command(cmd)).await })
+        Box::pin(async move {
+            self.link.refresh().await;
+            let sent = async |mut connection: redis::aio::MultiplexedConnection| {
+                connection.send_packed_command(cmd).await
+            };
+            bounded(self.within, self.link.with(sent)).await
+        })
     }
 
     fn req_packed_commands<'a>(
@@ -81,13 +77,17 @@ impl ConnectionLike for Bounded {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        let within = self.within;
-        let answers = self.manager.send_packed_commands(cmd, offset, count);
-        Box::pin(async move { bounded(within, answers).await })
+        Box::pin(async move {
+            self.link.refresh().await;
+            let sent = async |mut connection: redis::aio::MultiplexedConnection| {
+                connection.send_packed_commands(cmd, offset, count).await
+            };
+            bounded(self.within, self.link.with(sent)).await
+        })
     }
 
     fn get_db(&self) -> i64 {
-        self.manager.get_db()
+        self.link.db()
     }
 }
 
@@ -96,5 +96,9 @@ async fn bounded<T>(
     answer: impl Future<Output = RedisResult<T>>,
 ) -> RedisResult<T> {
     let answer = tokio::time::timeout(within, answer).await;
-    answer.unwrap_or_else(|_| Err(RedisError::from(io::Error::from(io::ErrorKind::TimedOut))))
+    answer.unwrap_or_else(|_| Err(timed_out()))
+}
+
+fn timed_out() -> RedisError {
+    RedisError::from(io::Error::from(io::ErrorKind::TimedOut))
 }

@@ -69,27 +69,26 @@ impl Stock {
         Self::with(Box::new(connection), patient, local)
     }
 
-    /// Connects to `redis://host:port` or `redis+unix:///path` and measures Redis' clock.
+    /// Connects to `redis://host:port`, `redis+unix:///path` or, with the feature `tls`, `rediss://user:password@host:port`
+    /// (`?ca=FILE` names other roots than the machine's), and measures Redis' clock.
     ///
-    /// Purchases wait 100 ms for an answer; nothing is sent twice.
+    /// A Redis that is away is waited for two seconds at most, and then met by the first call: only an address that cannot be
+    /// one is an error. Purchases wait 100 ms for an answer; nothing is sent twice.
     pub async fn connect(url: &Url, local: Clock) -> Result<Self, Error> {
-        let (quick, patient) = Bounded::connect(url).await?;
-        Self::with(Box::new(quick), Box::new(patient), local)
-            .measured()
-            .await
+        let (quick, patient) = Bounded::connect(url, local.clone()).await?;
+        let stock = Self::with(Box::new(quick), Box::new(patient), local);
+        stock.keep_time().await;
+        Ok(stock)
     }
 
     /// Like [`Stock::connect`], with all the time that a busy machine needs: tests are not to fail because of it.
     #[cfg(feature = "testing")]
     async fn connect_patiently(url: &Url, local: Clock) -> Result<Self, Error> {
-        let (_, patient) = Bounded::connect(url).await?;
-        Self::new(patient, local).measured().await
-    }
-
-    async fn measured(self) -> Result<Self, Error> {
-        self.0.clock.claim_measurement();
-        self.measure_clock().await?;
-        Ok(self)
+        let (_, patient) = Bounded::connect(url, local.clone()).await?;
+        let stock = Self::new(patient, local);
+        stock.0.clock.claim_measurement();
+        stock.measure_clock().await?;
+        Ok(stock)
     }
 
     fn with(quick: Box<dyn Connection>, patient: Box<dyn Connection>, local: Clock) -> Self {

@@ -15,6 +15,10 @@ pub enum ConnectError {
     /// What the adapter cannot use, for instance a missing host or a path.
     #[error("not an address of a store: {0}")]
     Address(&'static str),
+    /// The environment does not say whose requests they are, or where the engine is.
+    #[cfg(feature = "dynamodb")]
+    #[error(transparent)]
+    Aws(#[from] aws::EnvironmentError),
 }
 
 /// Why the tables of a store are not what they have to be.
@@ -28,7 +32,8 @@ pub enum PrepareError {
     Tables(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The store that `url` names: `dynamodb+http://HOST:PORT` is a `DynamoDB` endpoint without TLS, and
+/// The store that `url` names: `dynamodb://REGION?prefix=TEXT` is Amazon's `DynamoDB` with tables whose names begin with TEXT,
+/// `dynamodb+http://HOST:PORT` (with the same parameter, if need be) an endpoint of it without TLS, and
 /// `mysql://USER:PASSWORD@HOST:PORT/DATABASE` a server of `MySQL` or `MariaDB`.
 ///
 /// A store that is away is noticed by the first call, and a function can start without it. An adapter whose protocol begins
@@ -36,7 +41,7 @@ pub enum PrepareError {
 pub async fn connect(url: &Url) -> Result<Arc<dyn Store>, ConnectError> {
     match url.scheme() {
         #[cfg(feature = "dynamodb")]
-        "dynamodb+http" => Ok(Arc::new(crate::DynamoStore::connect(url)?)),
+        "dynamodb" | "dynamodb+http" => Ok(Arc::new(crate::DynamoStore::connect(url)?)),
         #[cfg(feature = "mysql")]
         "mysql" => Ok(Arc::new(crate::MySqlStore::connect(url).await?)),
         other => Err(ConnectError::Scheme(other.to_owned())),
@@ -47,6 +52,9 @@ pub async fn connect(url: &Url) -> Result<Arc<dyn Store>, ConnectError> {
 /// of times: what is there already stays as it is.
 pub async fn prepare(url: &Url) -> Result<Arc<dyn Store>, PrepareError> {
     match url.scheme() {
+        // On AWS they are Terraform's, with backups and alarms.
+        #[cfg(feature = "dynamodb")]
+        "dynamodb" => Ok(Arc::new(crate::DynamoStore::connect(url)?)),
         #[cfg(feature = "dynamodb")]
         "dynamodb+http" => {
             let store = crate::DynamoStore::connect(url)?;

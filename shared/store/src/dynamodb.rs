@@ -5,6 +5,7 @@
 //!
 //! Retries are ours, not the SDK's: see [`call`].
 
+mod address;
 mod call;
 mod claims;
 mod dead_letters;
@@ -22,18 +23,19 @@ mod tables;
 mod tests;
 mod users;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client, Config,
     config::{
-        BehaviorVersion, Credentials, Region, SharedHttpClient, StalledStreamProtectionConfig,
+        BehaviorVersion, Region, SharedHttpClient, StalledStreamProtectionConfig,
         retry::RetryConfig, timeout::TimeoutConfig,
     },
 };
 use url::Url;
 
 use crate::{ConnectError, Store};
+use address::Address;
 
 /// Within what a connection to the engine stands.
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
@@ -44,29 +46,30 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct DynamoStore {
     client: Client,
+    /// What the names of tables begin with.
+    prefix: Arc<str>,
 }
 
 impl DynamoStore {
-    /// The store at `dynamodb+http://HOST:PORT`: plain HTTP, credentials and region `local`. Nothing is sent yet.
+    /// The store at `dynamodb://REGION?prefix=TEXT` (Amazon's, with the credentials of the environment) or
+    /// `dynamodb+http://HOST:PORT?prefix=TEXT` (an engine without TLS; credentials and region are `local`). Nothing is sent yet.
     pub fn connect(url: &Url) -> Result<Self, ConnectError> {
-        let host = url
-            .host_str()
-            .ok_or(ConnectError::Address("it has no host"))?;
-        let port = url.port().ok_or(ConnectError::Address("it has no port"))?;
-        if !matches!(url.path(), "" | "/") || url.query().is_some() {
-            return Err(ConnectError::Address("it has a path or a query"));
-        }
-        // `build_http` has no TLS: the default client would read the machine's root certificates at start.
-        let http = aws_smithy_http_client::Builder::new().build_http();
-        Ok(Self::through(http, &format!("http://{host}:{port}")))
+        let address = Address::read(url)?;
+        let http = aws::http_client(address.endpoint.starts_with("https:"));
+        Ok(Self::at(address, http))
     }
 
+    #[cfg(test)]
     fn through(http: SharedHttpClient, endpoint: &str) -> Self {
+        Self::at(Address::local(endpoint.to_owned(), ""), http)
+    }
+
+    fn at(address: Address, http: SharedHttpClient) -> Self {
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("local"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "static"))
-            .endpoint_url(endpoint)
+            .region(Region::new(address.region))
+            .credentials_provider(address.credentials)
+            .endpoint_url(address.endpoint)
             .http_client(http)
             .interceptor(measure::Measure)
             .retry_config(RetryConfig::disabled())
@@ -80,7 +83,13 @@ impl DynamoStore {
             .build();
         Self {
             client: Client::from_conf(config),
+            prefix: address.prefix,
         }
+    }
+
+    /// The table's name as the engine knows it.
+    fn named(&self, table: &str) -> String {
+        format!("{}{table}", self.prefix)
     }
 }
 

@@ -51,6 +51,45 @@ fn a_key_survives_its_pem_and_its_id_is_its_thumbprint() {
     assert!(pem.lines().all(|line| line.len() <= PEM_COLUMNS));
 }
 
+/// What Terraform makes for AWS (ADR 25).
+#[test]
+fn public_keys_in_pem_are_a_set_with_the_ids_of_their_private_halves() {
+    let keys = [(); 2].map(|()| {
+        let pem = SigningKey::generate_pem().unwrap();
+        SigningKey::from_pem(&pem, "http://localhost").unwrap()
+    });
+    let pems = keys.each_ref().map(|key| key.public_pem().unwrap());
+    for joined in [
+        pems.concat(),
+        pems.join("\r\n"),
+        format!("\n{}\n", pems.join("\n\n")),
+    ] {
+        assert_eq!(
+            KeySet::parse(&joined).unwrap().keys,
+            keys.each_ref().map(SigningKey::jwk)
+        );
+    }
+    let private = SigningKey::generate_pem().unwrap();
+    let cut = &pems[0][..pems[0].len() - 40];
+    let other = pems[0].replace("MIIB", "AAAA");
+    for wrong in [
+        &format!("{}{private}", pems[0]),
+        cut,
+        &other,
+        &format!("{}x", pems[0]),
+    ] {
+        let error = KeySet::parse(wrong).unwrap_err();
+        assert!(
+            matches!(error, KeyError::NotPublicPem | KeyError::Rejected),
+            "{error}"
+        );
+    }
+    assert!(matches!(
+        KeySet::parse(&private),
+        Err(KeyError::NotKeySet(_))
+    ));
+}
+
 #[test]
 fn the_set_survives_its_json_and_other_keys_are_left_out() {
     let key = testing::signing_key().jwk();

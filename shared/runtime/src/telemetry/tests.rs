@@ -58,6 +58,17 @@ async fn what_is_measured_arrives_and_what_is_lost_is_counted() {
     observe::FREE.replace([("some-spike".to_owned(), 6.0)]);
     assert!(!observe::STOCK.begin().is_stopped());
 
+    // Of a process that may be frozen: what waits is there when the flush is over.
+    #[cfg(feature = "aws")]
+    {
+        let tracer = exporting.tracers.tracer("spike");
+        tracer.in_span("invoked", |_| ());
+        tokio::task::block_in_place(|| exporting.flush());
+        let spans = collector.spans();
+        assert!(spans.iter().any(|it| it.name == "invoked"), "{spans:?}");
+        assert!(!collector.series().is_empty());
+    }
+
     // A second one, whose endpoint is away: the spans are lost, and nobody waits for it.
     let lost = pipeline(&nobody().await);
     let tracer = lost.tracers.tracer("spike");

@@ -168,11 +168,3 @@ async fn a_redis_that_hangs_is_unavailable_and_nothing_is_sent_twice() {
     assert!(matches!(replayed, Reserved::Replay { order_id: id, .. } if id == order_id));
     assert_eq!(kit.left().await, 1);
 }
-
-#[tokio::test]
-async fn nobody_to_connect_to_is_unavailable() {
-    let mut redis = testing::redis();
-    redis.stop();
-    let stock = stock::Stock::connect(&redis.url(), testing::clock()).await;
-    assert!(matches!(stock, Err(Error::Unavailable(_))));
-}

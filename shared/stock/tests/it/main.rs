@@ -8,6 +8,7 @@
 
 mod clock;
 mod concurrency;
+mod connection;
 mod faults;
 mod kit;
 mod model;
@@ -17,5 +18,6 @@ mod reserve;
 mod rules;
 mod sale;
 mod supply;
+mod tls;
 mod view;
 mod write_back;

@@ -156,10 +156,13 @@ impl DynamoStore {
     /// answers `None` to have the transaction repeated.
     pub(super) async fn transact<T>(
         &self,
-        items: Vec<TransactWriteItem>,
+        mut items: Vec<TransactWriteItem>,
         weigh: impl Fn(Vec<Reason>) -> Option<Result<T, Error>> + Sync,
     ) -> Result<Option<T>, Error> {
         let token = format!("{:032x}", rand::rng().random::<u128>());
+        for item in &mut items {
+            self.name_table(item);
+        }
         let (items, weigh, token) = (&items, &weigh, &token);
         let sent = retry(|_| async move {
             let request = self
@@ -186,5 +189,18 @@ impl DynamoStore {
             weigh(reasons).map(Some).ok_or_else(conflict)
         });
         sent.await?.transpose()
+    }
+
+    /// Parts of a transaction are made without knowing what the names of tables begin with.
+    fn name_table(&self, item: &mut TransactWriteItem) {
+        let tables = [
+            item.put.as_mut().map(|it| &mut it.table_name),
+            item.update.as_mut().map(|it| &mut it.table_name),
+            item.delete.as_mut().map(|it| &mut it.table_name),
+            item.condition_check.as_mut().map(|it| &mut it.table_name),
+        ];
+        for table in tables.into_iter().flatten() {
+            *table = self.named(table);
+        }
     }
 }

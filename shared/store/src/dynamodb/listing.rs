@@ -127,7 +127,7 @@ impl DynamoStore {
         let mut query = self
             .client
             .query()
-            .table_name(listing.table)
+            .table_name(self.named(listing.table))
             .index_name(listing.index)
             .scan_index_forward(!listing.descending)
             .set_exclusive_start_key(start)

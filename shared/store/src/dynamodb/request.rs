@@ -141,7 +141,7 @@ impl DynamoStore {
             let get = self
                 .client
                 .get_item()
-                .table_name(table)
+                .table_name(self.named(table))
                 .key("id", text(id))
                 .consistent_read(true);
             Ok(Box::pin(get.send()).await?.item)
@@ -181,7 +181,7 @@ impl DynamoStore {
             .consistent_read(true)
             .set_keys(Some(keys.collect()))
             .build();
-        let mut wanted = HashMap::from([(table.to_owned(), wanted.map_err(unbuildable)?)]);
+        let mut wanted = HashMap::from([(self.named(table), wanted.map_err(unbuildable)?)]);
         let mut rows = Vec::with_capacity(ids.len());
         let mut backoff = Backoff::new();
         loop {
@@ -197,7 +197,7 @@ impl DynamoStore {
             let found = answer
                 .responses
                 .unwrap_or_default()
-                .remove(table)
+                .remove(&self.named(table))
                 .unwrap_or_default();
             if !found.is_empty() {
                 backoff.progressed();
@@ -225,7 +225,7 @@ impl DynamoStore {
             let put = self
                 .client
                 .put_item()
-                .table_name(table)
+                .table_name(self.named(table))
                 .set_item(Some(item.clone()))
                 .condition_expression("attribute_not_exists(#id)")
                 .expression_attribute_names("#id", "id")
@@ -248,7 +248,7 @@ impl DynamoStore {
             let update = self
                 .client
                 .update_item()
-                .table_name(change.table)
+                .table_name(self.named(change.table))
                 .key("id", text(&change.id))
                 .update_expression(change.update)
                 .condition_expression(change.only_if)
@@ -281,7 +281,7 @@ impl DynamoStore {
             let delete = self
                 .client
                 .delete_item()
-                .table_name(change.table)
+                .table_name(self.named(change.table))
                 .key("id", text(&change.id))
                 .condition_expression(change.only_if)
                 .set_expression_attribute_names(Some(change.names()))

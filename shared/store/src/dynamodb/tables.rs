@@ -104,7 +104,7 @@ impl DynamoStore {
         let created = self
             .client
             .create_table()
-            .table_name(table)
+            .table_name(self.named(table))
             .key_schema(key("id", KeyType::Hash).map_err(unbuildable)?)
             .set_attribute_definitions(Some(attributes.map_err(unbuildable)?))
             .set_global_secondary_indexes(
@@ -128,7 +128,12 @@ impl DynamoStore {
 
     async fn await_table(&self, table: &str) -> Result<(), Error> {
         for _ in 0..120 {
-            let described = self.client.describe_table().table_name(table).send().await;
+            let described = self
+                .client
+                .describe_table()
+                .table_name(self.named(table))
+                .send()
+                .await;
             let described = described.map_err(|error| Error::Unavailable(Box::new(error)))?;
             if described.table().and_then(|table| table.table_status())
                 == Some(&TableStatus::Active)
@@ -146,7 +151,7 @@ impl DynamoStore {
         let described = self
             .client
             .describe_time_to_live()
-            .table_name(table)
+            .table_name(self.named(table))
             .send()
             .await;
         let described = described.map_err(|error| Error::Unavailable(Box::new(error)))?;
@@ -163,7 +168,10 @@ impl DynamoStore {
             .attribute_name("ttl")
             .enabled(true)
             .build();
-        let update = self.client.update_time_to_live().table_name(table);
+        let update = self
+            .client
+            .update_time_to_live()
+            .table_name(self.named(table));
         let updated = update
             .time_to_live_specification(ttl.map_err(unbuildable)?)
             .send()

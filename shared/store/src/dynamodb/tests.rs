@@ -32,12 +32,41 @@ async fn only_addresses_of_engines_are_connected_to() {
         "dynamodb+http:x",
         "dynamodb+http://h:1/t",
         "dynamodb+http://h:1?x=1",
+        "dynamodb+http://h:1?prefix=a%20b",
+        "dynamodb://eu-central-1/t",
+        "dynamodb://eu-central-1:8000",
+        "dynamodb://user.example?prefix=a",
     ] {
         assert!(
             matches!(connect(url).await, Err(ConnectError::Address(_))),
             "{url}"
         );
     }
+}
+
+#[tokio::test]
+async fn two_systems_share_an_engine_by_their_prefixes() {
+    let (_, guard) = crate::testing::dynamo_store().await;
+    let at = |prefix: &str| {
+        let mut url = guard.url().clone();
+        url.set_query(Some(&format!("prefix={prefix}")));
+        url
+    };
+    let one = crate::prepare(&at("one-")).await.unwrap();
+    let two = crate::prepare(&at("spikes.")).await.unwrap();
+    let spike = spike(3);
+    assert!(one.add_spike(&spike).await.unwrap());
+    let order = crate::conformance::samples::placed(&spike, &[1]);
+    let written = one.place(std::slice::from_ref(&order)).await;
+    assert!(
+        matches!(&written[..], [Ok(crate::Placement::Written)]),
+        "{written:?}"
+    );
+    assert_eq!(one.order(order.id).await.unwrap(), Some(order.clone()));
+    assert_eq!(one.claims(spike.id, 1, 3).await.unwrap().len(), 1);
+    assert_eq!(one.live_spikes().await.unwrap().len(), 1);
+    assert_eq!(two.order(order.id).await.unwrap(), None);
+    assert!(two.live_spikes().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -132,7 +132,7 @@ impl Sabotaged {
     ) -> Self {
         let (honest, guard) = dynamo_store().await;
         let calls = Arc::new(AtomicUsize::new(0));
-        let engine = aws_smithy_http_client::Builder::new().build_http();
+        let engine = aws::http_client(false);
         let saboteur = Saboteur {
             engine,
             connector: None,

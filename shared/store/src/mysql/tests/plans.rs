@@ -209,7 +209,7 @@ async fn every_statement_uses_an_index() {
         if !without.is_empty() {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert_eq!(without, ["SELECT id FROM orders WHERE quantity = 7"]);
 }
