@@ -3,7 +3,7 @@
 //! `scripts/package-lambda --arch x86-64 --out DIR`, then `cargo run --release -p cost -- --packages DIR`. It races against
 //! the functions behind `emulate`, counts requests, units of DynamoDB, commands of Redis, messages and bytes of logs, and
 //! multiplies by `prices.toml`. How long invocations take is measured on this machine: with less than a core, or a slow one,
-//! AWS takes longer. Traffic to the internet, storage and what CloudFront does are not counted.
+//! AWS takes longer. Traffic to the internet, storage and the pages' delivery are not counted.
 
 mod bill;
 mod count;

@@ -1,7 +1,9 @@
 //! All of it together: an account with Spike in it.
 
 mod environment;
+mod kept;
 mod private;
+mod services;
 
 use std::{
     collections::BTreeMap,
@@ -11,13 +13,15 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use auth::SigningKey;
 use r#break::guard::Guard;
 use bytes::Bytes;
 use local::{data::Data, engine::Engine};
-use rcgen::KeyPair;
 use store::DynamoStore;
-use tokio::{net::UnixListener, task::JoinSet, time::MissedTickBehavior};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    task::JoinSet,
+    time::MissedTickBehavior,
+};
 
 use crate::{
     gateway::{BODY_BYTES_MAX, Gateway, Routes},
@@ -26,18 +30,20 @@ use crate::{
     packages,
     queue::{Mapping, Queue, SqsApi},
     redis::Redis,
-    secrets::Secrets,
     tables::Tables,
     terraform::{self, Declared},
 };
 use environment::Environment;
+use kept::Kept;
+use private::Private;
+use services::Services;
 
 /// The function of unknown addresses, as `api.tf` says.
 const DEFAULT: &str = "web";
 /// The prefix of names.
 const PREFIX: &str = "spike-";
-/// What SQS, DynamoDB and Secrets Manager take at most, and more.
-const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// `queue.tf`: how many batches of dead letters are kept at once.
+const BURIERS: usize = 2;
 const ADMIN: &str = "admin";
 const PASSWORD: &str = "a sneaker for each foot";
 
@@ -118,31 +124,25 @@ impl Cloud {
         let redis = Redis::start(&dir.join("redis"), Arc::clone(&guard)).await?;
         let engine = Engine::start(&Data::open(&dir.join("data"))?, 0)?;
         let engine_port = engine.url()?.port().context("the engine has no port")?;
-        let tables = Arc::new(Tables::new(engine_port));
         let store = administrator(engine_port).await?;
 
-        let gateway_listener = local::listen(options.port)?;
-        let base_url = format!("http://127.0.0.1:{}", gateway_listener.local_addr()?.port());
+        let listener = local::listen(options.port)?;
+        let base_url = format!("http://127.0.0.1:{}", listener.local_addr()?.port());
         let times = queue_times(options, &folder, &declared)?;
         let dead_letters = Queue::new(&format!("{PREFIX}dead-letters"), times.visibility, None);
         let redrive = (times.receives_max, Arc::clone(&dead_letters));
         let orders = Queue::new(&format!("{PREFIX}orders"), times.visibility, Some(redrive));
-        let sqs = Arc::new(SqsApi::new(vec![Arc::clone(&orders)]));
         let signing_key_file = dir.join("signing-key.pem");
-        let secrets = secrets(&signing_key_file, &redis)?;
-
-        let mut servers = Vec::new();
+        let kept = Kept::new(&signing_key_file, &redis)?;
+        let mut services = Services::start(engine_port, &orders, kept.service)?;
         let environment = Environment {
             issuer: base_url.clone(),
-            sqs: serve_sqs(&sqs, &mut servers)?,
-            tables: serve_tables(&tables, &mut servers)?,
-            secrets: serve_secrets(secrets.service, &mut servers)?,
-            arns: secrets.arns,
-            ca_file: redis.ca_file.display().to_string(),
+            ports: services.ports,
+            arns: kept.arns,
             queue: orders.name.clone(),
             prefix: PREFIX.to_owned(),
             rate: options.rate,
-            repeats: options.timer_every >= Duration::from_secs(60),
+            repeats: options.timer_every >= Duration::from_mins(1),
         };
         let set_up = SetUp {
             options,
@@ -152,48 +152,35 @@ impl Cloud {
             environment: &environment,
         };
         let functions = set_up.functions(&declared).await?;
-        let gateway = Arc::new(Gateway {
-            routes: routes(&declared),
-            functions: functions.clone(),
-        });
-        servers.push(Server::tcp(
-            gateway_listener,
-            BODY_BYTES_MAX,
-            move |request| {
-                let gateway = Arc::clone(&gateway);
-                async move { gateway.answer(request).await }
-            },
-        )?);
-
         let private_socket = dir.join("private.sock");
-        let listener = UnixListener::bind(&private_socket)?;
-        let private = private::Private::new(&declared, &functions, [&orders, &dead_letters]);
-        servers.push(private.serve(listener));
+        let private = Private::new(&declared, &functions, [&orders, &dead_letters]);
+        let inside = private.serve(UnixListener::bind(&private_socket)?);
+        let outside = serve(listener, routes(&declared), functions.clone())?;
+        services.servers.extend([inside, outside]);
 
         let batch_size = terraform::queues(&folder)?.batch_size;
         let consumer = |queue: &Arc<Queue>, name: &str, pollers| {
-            let function = functions
-                .get(name)
-                .with_context(|| format!("no zip of {name}"))?;
+            let function = functions.get(name);
+            let function = function.with_context(|| format!("there is no zip of {name}"))?;
             anyhow::Ok(Mapping::start(queue, function, batch_size, pollers))
         };
         Ok(Self {
             writing: consumer(&orders, "order-writer", options.writers)?,
-            burying: consumer(&dead_letters, "dead-letter", 2)?,
+            burying: consumer(&dead_letters, "dead-letter", BURIERS)?,
             _timers: timers(&declared, &functions, options.timer_every),
             base_url,
             admin: format!("{ADMIN}:{PASSWORD}"),
             signing_key_file,
-            path_token_key: secrets.path_token_key,
+            path_token_key: kept.path_token_key,
             private_socket,
             functions,
             orders,
             dead_letters,
-            sqs,
-            tables,
+            sqs: services.sqs,
+            tables: services.tables,
             store,
             redis,
-            _servers: servers,
+            _servers: services.servers,
             _engine: engine,
         })
     }
@@ -276,6 +263,19 @@ fn queue_times(
     })
 }
 
+/// The gateway.
+fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    functions: BTreeMap<String, Arc<Function>>,
+) -> anyhow::Result<Server> {
+    let gateway = Arc::new(Gateway { routes, functions });
+    Server::tcp(listener, BODY_BYTES_MAX, move |request| {
+        let gateway = Arc::clone(&gateway);
+        async move { gateway.answer(request).await }
+    })
+}
+
 fn routes(declared: &BTreeMap<String, Declared>) -> Routes {
     let mut routes = Routes::default();
     for (name, declared) in declared {
@@ -285,39 +285,6 @@ fn routes(declared: &BTreeMap<String, Declared>) -> Routes {
     }
     routes.set_default(DEFAULT);
     routes
-}
-
-fn serve_sqs(sqs: &Arc<SqsApi>, servers: &mut Vec<Server>) -> anyhow::Result<u16> {
-    let sqs = Arc::clone(sqs);
-    let server = Server::tcp(local::listen(0)?, REQUEST_BYTES_MAX, move |request| {
-        let sqs = Arc::clone(&sqs);
-        async move { sqs.answer(&request) }
-    })?;
-    Ok(keep(server, servers))
-}
-
-fn serve_tables(tables: &Arc<Tables>, servers: &mut Vec<Server>) -> anyhow::Result<u16> {
-    let tables = Arc::clone(tables);
-    let server = Server::tcp(local::listen(0)?, REQUEST_BYTES_MAX, move |request| {
-        let tables = Arc::clone(&tables);
-        async move { tables.answer(request).await }
-    })?;
-    Ok(keep(server, servers))
-}
-
-fn serve_secrets(secrets: Secrets, servers: &mut Vec<Server>) -> anyhow::Result<u16> {
-    let secrets = Arc::new(secrets);
-    let server = Server::tcp(local::listen(0)?, REQUEST_BYTES_MAX, move |request| {
-        let secrets = Arc::clone(&secrets);
-        async move { secrets.answer(&request) }
-    })?;
-    Ok(keep(server, servers))
-}
-
-fn keep(server: Server, servers: &mut Vec<Server>) -> u16 {
-    let port = server.port;
-    servers.push(server);
-    port
 }
 
 /// The tables, and the account of who lets all others in.
@@ -331,36 +298,6 @@ async fn administrator(engine: u16) -> anyhow::Result<DynamoStore> {
     let now = runtime::clock::system()();
     migrate::add_admin(&store, &ADMIN.parse()?, PASSWORD, now).await?;
     Ok(store)
-}
-
-struct Kept {
-    service: Secrets,
-    /// Of a name of `runtime::env`, the ARNs.
-    arns: BTreeMap<&'static str, String>,
-    path_token_key: String,
-}
-
-/// The secrets, as `secrets.tf` makes them: two slots of signing keys, the first of which signs.
-fn secrets(signing_key_file: &Path, redis: &Redis) -> anyhow::Result<Kept> {
-    let mut service = Secrets::default();
-    let (first, second) = (SigningKey::generate_pem()?, SigningKey::generate_pem()?);
-    std::fs::write(signing_key_file, &first)?;
-    let mut public = Vec::new();
-    for (slot, key) in [("a", &first), ("b", &second)] {
-        let pair = KeyPair::from_pem(key).context("the signing key")?;
-        public.push(service.add(&format!("public-key-{slot}"), pair.public_key_pem()));
-    }
-    let mut arns = BTreeMap::new();
-    arns.insert("ACCESS_TOKEN_KEYS", public.join(","));
-    arns.insert("SIGNING_KEY", service.add("signing-key-a", first));
-    let key = format!("{}{}", crate::request_id(), crate::request_id());
-    arns.insert("PATH_TOKEN_KEY", service.add("path-token-key", key.clone()));
-    arns.insert("STOCK_URL", service.add("stock-url", redis.url.clone()));
-    Ok(Kept {
-        service,
-        arns,
-        path_token_key: key,
-    })
 }
 
 /// The scheduler: `{"path":PATH}`, as `scheduler.tf` says, whether the run before has ended or not.

@@ -1,7 +1,7 @@
-//! ElastiCache's stand-in: a real `redis-server` with TLS, where a password and a user's name are wanted.
+//! The cache's stand-in: a real `redis-server` with TLS, where a password and a user's name are wanted.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     sync::Arc,
     time::Duration,
@@ -21,10 +21,8 @@ const USER: &str = "functions";
 
 /// A running server.
 pub struct Redis {
-    /// `rediss://USER:PASSWORD@localhost:PORT`.
+    /// `rediss://USER:PASSWORD@localhost:PORT?ca=FILE`, with the file of the certificate that the server shows.
     pub url: String,
-    /// The certificate that the server shows, in PEM.
-    pub ca_file: PathBuf,
     plain: u16,
     password: String,
     guard: Arc<Guard>,
@@ -55,8 +53,10 @@ impl Redis {
             guard.watch(id);
         }
         let mut redis = Self {
-            url: format!("rediss://{USER}:{password}@localhost:{tls}"),
-            ca_file,
+            url: format!(
+                "rediss://{USER}:{password}@localhost:{tls}?ca={}",
+                ca_file.display()
+            ),
             plain,
             password,
             guard,

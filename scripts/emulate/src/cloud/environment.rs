@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 
 use anyhow::bail;
 
+use super::services::Ports;
 use crate::{ACCOUNT, REGION, terraform::Declared};
 
 /// Where everything is.
 pub(super) struct Environment {
     pub(super) issuer: String,
-    pub(super) sqs: u16,
-    pub(super) tables: u16,
-    pub(super) secrets: u16,
+    pub(super) ports: Ports,
     /// Of a name of `runtime::env`, the ARNs.
     pub(super) arns: BTreeMap<&'static str, String>,
-    pub(super) ca_file: String,
     pub(super) queue: String,
     pub(super) prefix: String,
     pub(super) rate: u32,
@@ -42,14 +40,13 @@ impl Environment {
     fn endpoints(&self) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::new();
         for (service, port) in [
-            ("DYNAMODB", self.tables),
-            ("SQS", self.sqs),
-            ("SECRETS_MANAGER", self.secrets),
+            ("DYNAMODB", self.ports.tables),
+            ("SQS", self.ports.sqs),
+            ("SECRETS_MANAGER", self.ports.secrets),
         ] {
             let name = format!("AWS_ENDPOINT_URL_{service}");
             variables.insert(name, format!("http://127.0.0.1:{port}"));
         }
-        variables.insert("STOCK_CA_FILE".to_owned(), self.ca_file.clone());
         variables.insert("RUST_LOG".to_owned(), "info".to_owned());
         variables
     }
@@ -57,7 +54,10 @@ impl Environment {
     fn value(&self, name: &str) -> anyhow::Result<String> {
         Ok(match name {
             "BUCKET_BURST" | "BUCKET_REFILL" => self.rate.to_string(),
-            "EVENTS_URL" => format!("sqs+http://127.0.0.1:{}/{ACCOUNT}/{}", self.sqs, self.queue),
+            "EVENTS_URL" => format!(
+                "sqs+http://127.0.0.1:{}/{ACCOUNT}/{}",
+                self.ports.sqs, self.queue
+            ),
             "FUNCTION_PREFIX" => self.prefix.clone(),
             "ISSUER" => self.issuer.clone(),
             "PASSWORD_HASHES_MAX" => "1".to_owned(),

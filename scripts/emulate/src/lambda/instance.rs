@@ -5,7 +5,7 @@ use std::{
     fs::OpenOptions,
     process::Stdio,
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -63,7 +63,7 @@ struct State {
 struct Invocation {
     id: String,
     event: Bytes,
-    deadline_ms: u128,
+    deadline_ms: i64,
 }
 
 impl Instance {
@@ -138,12 +138,11 @@ impl Instance {
     /// Gives the process an event and waits for its result.
     pub(super) async fn invoke(&self, event: Bytes, limit: Duration) -> Result<Bytes, Failure> {
         let (result, ended) = oneshot::channel();
-        let deadline = SystemTime::now() + limit;
-        let deadline = deadline.duration_since(SystemTime::UNIX_EPOCH);
+        let deadline = runtime::clock::system()() + limit;
         let invocation = Invocation {
             id: crate::request_id(),
             event,
-            deadline_ms: deadline.map_or(0, |it| it.as_millis()),
+            deadline_ms: deadline.as_millis(),
         };
         if !self.shared.give(invocation, result) {
             return Err(Failure::Ended);
