@@ -1,11 +1,6 @@
 //! The cache's stand-in: a real `redis-server` with TLS, where a password and a user's name are wanted.
 
-use std::{
-    path::Path,
-    process::Stdio,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use r#break::guard::Guard;
