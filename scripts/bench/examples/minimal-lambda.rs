@@ -1,10 +1,9 @@
-//! The least that Lambda can run: what the starts of functions are compared with.
+//! The least that Lambda can run behind a gateway: what the starts of functions are compared with.
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::{Value, json};
+use lambda_http::{Body, Error, Request, Response, service_fn};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    let answer = async |_: LambdaEvent<Value>| Ok::<_, Error>(json!({ "statusCode": 204 }));
-    lambda_runtime::run(service_fn(answer)).await
+    let answer = async |_: Request| Response::builder().status(204).body(Body::Empty);
+    lambda_http::run(service_fn(answer)).await
 }

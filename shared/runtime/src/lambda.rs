@@ -26,7 +26,7 @@ use axum::{
     response::Response,
 };
 use domain::Clock;
-use lambda_runtime::{Context, Diagnostic, LambdaEvent, Runtime, service_fn};
+use lambda_http::lambda_runtime::{Context, Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde_json::Value;
 use tower::util::ThenLayer;
 

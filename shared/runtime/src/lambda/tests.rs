@@ -1,4 +1,4 @@
-//! What Lambda sees of a function: answers to each kind of invocation. The wire itself is `lambda_runtime`'s.
+//! What Lambda sees of a function: answers to each kind of invocation. The wire itself is `lambda_http`'s.
 
 mod gateway;
 mod queue;
