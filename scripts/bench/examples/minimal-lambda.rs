@@ -4,6 +4,9 @@ use lambda_http::{Body, Error, Request, Response, service_fn};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    let answer = async |_: Request| Response::builder().status(204).body(Body::Empty);
+    let answer = async |_: Request| {
+        let answer = Response::builder().status(204).body(Body::Empty);
+        answer.map_err(Error::from)
+    };
     lambda_http::run(service_fn(answer)).await
 }
