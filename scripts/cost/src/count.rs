@@ -70,7 +70,7 @@ impl Mark {
             let memory_gb = f64::from(function.recipe.memory_mb) / 1024.0;
             let work = counted.functions.entry(name.clone()).or_default();
             work.invocations = f64::from(counts.invocations - invocations);
-            work.gb_seconds = memory_gb * (counts.busy - busy).as_secs_f64();
+            work.gb_seconds = memory_gb * counts.busy.saturating_sub(busy).as_secs_f64();
             work.log_gb = number(logged(function) - bytes) / 1e9;
         }
         for ((name, _), cost) in cloud.tables.costs() {

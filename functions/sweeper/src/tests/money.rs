@@ -40,7 +40,7 @@ async fn fault_18_money_without_a_record_pays_its_order_or_is_owed_back() {
 /// A provider that is away at first, and counts how often it is asked.
 struct Away {
     provider: Arc<dyn Payments>,
-    is_away: AtomicBool,
+    silent: AtomicBool,
     asked: AtomicU32,
 }
 
@@ -57,7 +57,7 @@ impl Payments for Away {
 
     async fn close(&self, order_id: OrderId) -> Result<Option<Payment>, NoAnswer> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        if self.is_away.load(Ordering::Relaxed) {
+        if self.silent.load(Ordering::Relaxed) {
             return Err(NoAnswer("away".into()));
         }
         self.provider.close(order_id).await
@@ -90,12 +90,12 @@ async fn ended(sale: &Sale, count: u32, ago: Duration) -> Vec<OrderId> {
 
 /// More orders wait for a provider that is away than one run looks at: the next run reaches the others.
 #[tokio::test]
-async fn a_provider_that_is_away_does_not_stop_orders_from_expiring() {
+async fn a_provider_that_silent_does_not_stop_orders_from_expiring() {
     const WAITING: u32 = 1_100;
     let sale = Sale::of(WAITING + 10).await;
     let provider = Arc::new(Away {
         provider: sale.payments.clone(),
-        is_away: AtomicBool::new(true),
+        silent: AtomicBool::new(true),
         asked: AtomicU32::new(0),
     });
     let mut app = settled(&sale).await.0;
@@ -126,7 +126,7 @@ async fn a_provider_that_is_away_does_not_stop_orders_from_expiring() {
     );
 
     // Back again, what waits is settled when its time has come.
-    provider.is_away.store(false, Ordering::Relaxed);
+    provider.silent.store(false, Ordering::Relaxed);
     for id in &waiting[..3] {
         sale.store.postpone(*id, sale.stock.now()).await.unwrap();
     }

@@ -56,7 +56,7 @@ faults![
 contracts![
     contract::a_function_listens_on_the_port_that_it_is_told,
     contract::a_function_speaks_http_1_and_h2c_on_that_port,
-    contract::a_function_is_ready_only_when_it_can_serve,
+    contract::a_function_serves_while_redis_is_away_and_finds_it_again,
     contract::a_function_that_is_told_to_stop_is_not_ready_first_drains_and_ends_with_success,
     contract::a_function_keeps_nothing_on_its_disk,
     zero::a_function_at_zero_is_started_by_requests_that_wait_for_it,

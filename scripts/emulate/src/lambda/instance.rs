@@ -121,6 +121,7 @@ impl Instance {
     }
 
     /// The process' id.
+    #[must_use]
     pub fn id(&self) -> u32 {
         self.shared.pid.as_raw_nonzero().get().unsigned_abs()
     }

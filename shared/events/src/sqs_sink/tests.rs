@@ -218,15 +218,15 @@ fn a_queue_is_named_by_its_address() {
             region: region.to_owned(),
         })
     };
-    let real = "https://sqs.eu-west-1.amazonaws.com/1/q";
-    let named = format!("sqs+{real}");
+    let at_aws = "https://sqs.eu-west-1.amazonaws.com/1/q";
+    let named = format!("sqs+{at_aws}");
     assert_eq!(
         read(&named, None, Some("us-east-1")),
-        queue(real, "https://sqs.eu-west-1.amazonaws.com", "eu-west-1")
+        queue(at_aws, "https://sqs.eu-west-1.amazonaws.com", "eu-west-1")
     );
     assert_eq!(
         read(&named, Some("http://127.0.0.1:9/x"), None),
-        queue(real, "http://127.0.0.1:9", "eu-west-1")
+        queue(at_aws, "http://127.0.0.1:9", "eu-west-1")
     );
     let local = "http://127.0.0.1:9324/1/q";
     assert_eq!(

@@ -61,7 +61,7 @@ async fn read_from(secrets: &Secrets, named: &Named) -> anyhow::Result<HashMap<S
         .collect();
     let ms = u64::try_from((clock::system())().as_millis())?;
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
-    let names = || {
+    let wanted = || {
         named
             .iter()
             .map(|(name, _)| name.as_str())
@@ -70,7 +70,7 @@ async fn read_from(secrets: &Secrets, named: &Named) -> anyhow::Result<HashMap<S
     };
     let texts = secrets.read(&arns, now).await;
     let mut texts = texts
-        .with_context(|| format!("cannot read {}", names()))?
+        .with_context(|| format!("cannot read {}", wanted()))?
         .into_iter();
     let joined = named.iter().map(|(name, arns)| {
         let parts: Vec<_> = texts.by_ref().take(arns.split(',').count()).collect();

@@ -61,6 +61,7 @@ pub(super) struct HttpContext {
 /// ```
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "they are AWS' names")]
 pub(super) struct Message {
     pub(super) message_id: String,
     pub(super) body: String,

@@ -64,6 +64,17 @@ async fn an_address_that_cannot_be_the_endpoint_is_refused_in_words() {
     }
 }
 
+/// Of a process that may be frozen after it.
+#[cfg(feature = "aws")]
+fn what_waits_is_there_when_a_flush_is_over(exporting: &Pipeline, collector: &Collector) {
+    let tracer = exporting.tracers.tracer("spike");
+    tracer.in_span("invoked", |_| ());
+    tokio::task::block_in_place(|| exporting.flush());
+    let spans = collector.spans();
+    assert!(spans.iter().any(|it| it.name == "invoked"), "{spans:?}");
+    assert!(!collector.series().is_empty());
+}
+
 /// One test, because instruments are started once in a process.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_measured_arrives_and_what_is_lost_is_counted() {
@@ -75,16 +86,8 @@ async fn what_is_measured_arrives_and_what_is_lost_is_counted() {
     observe::FREE.replace([("some-spike".to_owned(), 6.0)]);
     assert!(!observe::STOCK.begin().is_stopped());
 
-    // Of a process that may be frozen: what waits is there when the flush is over.
     #[cfg(feature = "aws")]
-    {
-        let tracer = exporting.tracers.tracer("spike");
-        tracer.in_span("invoked", |_| ());
-        tokio::task::block_in_place(|| exporting.flush());
-        let spans = collector.spans();
-        assert!(spans.iter().any(|it| it.name == "invoked"), "{spans:?}");
-        assert!(!collector.series().is_empty());
-    }
+    what_waits_is_there_when_a_flush_is_over(&exporting, &collector);
 
     // A second one, whose endpoint is away: the spans are lost, and nobody waits for it.
     let lost = pipeline(&nobody().await);

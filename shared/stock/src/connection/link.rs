@@ -77,15 +77,12 @@ impl Link {
             let mut connection = current.outcome.clone().await?;
             connection.send_packed_command(&redis::cmd("PING")).await
         };
-        match tokio::time::timeout(LOOK, look).await {
-            Ok(Ok(_)) => self.answered(),
-            Ok(Err(_)) | Err(_) => {
-                let fresh = self.replace(current.number);
-                // Bounded by itself. Whether it worked, the command finds out.
-                let _ = fresh.outcome.await;
-                self.answered();
-            }
+        if !matches!(tokio::time::timeout(LOOK, look).await, Ok(Ok(_))) {
+            let fresh = self.replace(current.number);
+            // Bounded by itself. Whether it worked, the command finds out.
+            let _ = fresh.outcome.await;
         }
+        self.answered();
     }
 
     /// Sends something over the connection. If it is broken, the next command finds another.

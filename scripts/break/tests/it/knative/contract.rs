@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use r#break::{
     fleet::{Fleet, free_port},
     scenarios::all_is_well,
-    service::{Life, Service, Signal},
+    service::{DEADLINE, Life, Service, Signal},
     shop::{Shop, Terms},
 };
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use futures::future::try_join_all;
 use http::{Request, Version};
 use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 const FUNCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../functions");
 /// It needs what only a cluster gives, a service account; what it does there is told by its own tests.
@@ -56,25 +56,35 @@ pub(super) async fn a_function_speaks_http_1_and_h2c_on_that_port(
     Ok(())
 }
 
-/// While Redis is not there, a start waits for it, and nobody is told that it is ready.
-pub(super) async fn a_function_is_ready_only_when_it_can_serve(
+/// Redis is not there when it starts: it serves all the same, and what needs Redis is told to come back, until it is there. A
+/// whole fleet that is not ready because one server restarts would make a longer pause of it.
+pub(super) async fn a_function_serves_while_redis_is_away_and_finds_it_again(
     fleet: &Fleet,
 ) -> anyhow::Result<()> {
-    let spike = fleet.function("spike");
-    let before = spike.life();
+    let shop = Shop::open(fleet, Terms::units(1)).await?;
+    let buyer = &fleet.buyers[0];
+    let asked = async || {
+        let path = format!("/spikes/{}/access", shop.spike_id);
+        let access = race::client::Request::get(path).bearer(&buyer.bearer);
+        fleet.client.send(&access).await
+    };
+    let function = fleet.function("access-check");
     fleet.front_wire.switch(free_port()?);
-    spike.signal(Signal::KILL);
-    let again = |life: &Life| life.starts > before.starts;
-    spike.until("starts again", again).await?;
-    for _ in 0..10 {
-        sleep(Duration::from_millis(100)).await;
-        ensure!(!spike.life().ready, "it is ready without Redis");
-        ensure!(health(spike, Version::HTTP_11).await.is_err(), "it listens");
-    }
+    function.kill().await?;
+    let status = health(function, Version::HTTP_11).await?;
+    ensure!(status == 200, "without Redis its health is {status}");
+    let answer = asked().await?;
+    ensure!(answer.status == 503, "without Redis: {}", answer.outcome());
+    ensure!(answer.retry_after().is_some(), "a 503 without Retry-After");
     let redis = fleet.redis.lock().await.port;
     fleet.front_wire.switch(redis);
-    spike.ready().await?;
-    ensure!(spike.life().starts == before.starts + 1, "it has ended");
+    let before = function.life();
+    let until = Instant::now() + DEADLINE;
+    while asked().await?.status != 200 {
+        ensure!(Instant::now() < until, "Redis is there, and not found");
+        sleep(Duration::from_millis(50)).await;
+    }
+    ensure!(function.life().starts == before.starts, "it has ended");
     Ok(())
 }
 

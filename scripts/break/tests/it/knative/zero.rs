@@ -6,6 +6,7 @@ use anyhow::ensure;
 use r#break::{
     fleet::Fleet,
     scenarios::all_is_well,
+    service::Service,
     shop::{Shop, Terms},
 };
 use futures::future::{join_all, try_join_all};
@@ -61,7 +62,7 @@ pub(super) async fn everything_at_zero_is_started_by_a_purchase(
     fleet: &Fleet,
 ) -> anyhow::Result<()> {
     let gone = fleet.functions.iter().filter(|it| it.life().ready);
-    try_join_all(gone.map(|it| it.to_zero())).await?;
+    try_join_all(gone.map(Service::to_zero)).await?;
     let shop = Shop::open(fleet, Terms::units(2)).await?;
     let shoppers = shop.crowd(0, 4, Duration::ZERO).ends().await;
     all_is_well(&shop, &shoppers).await?;

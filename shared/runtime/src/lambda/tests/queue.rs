@@ -64,7 +64,7 @@ async fn messages_of_a_batch_are_worked_on_at_once() {
     let records: Vec<_> = (0..10).map(|id| record(&id.to_string(), "good")).collect();
     let context = Context::default();
     let answer = function.invoke(json!({ "Records": records }), &context);
-    let answer = tokio::time::timeout(Duration::from_secs(60), answer)
+    let answer = tokio::time::timeout(Duration::from_mins(1), answer)
         .await
         .unwrap();
     assert!(failures(&answer.unwrap()).is_empty());
