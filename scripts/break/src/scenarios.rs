@@ -25,10 +25,23 @@ use crate::{
 const FLAG: Duration = Duration::from_millis(1200);
 
 /// What is logged as an error in one scenario because that is what it is about.
-const EXPECTED: &[(&str, &str)] = &[(
-    "fault_07_poison_among_good_events",
-    "the queue gave up on an event",
-)];
+///
+/// Where Redis goes back and the writer dies while it mends that, a unit that an audit has repaired can differ once more in the
+/// next one, a second later. Operators are to look at that; what became of the unit, the audit from outside tells.
+const EXPECTED: &[(&str, &str)] = &[
+    (
+        "fault_07_poison_among_good_events",
+        "the queue gave up on an event",
+    ),
+    (
+        "fault_10_redis_restarts_with_an_older_state",
+        "incident: a repaired difference is there again",
+    ),
+    (
+        "fault_12_a_lagging_replica_takes_over",
+        "incident: a repaired difference is there again",
+    ),
+];
 
 /// How thoroughly something is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

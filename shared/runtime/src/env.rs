@@ -75,7 +75,7 @@ pub fn url(name: &str) -> Result<Url, EnvError> {
     parse_url(name, &required(name, read(name).or_else(|| by_name(name)))?)
 }
 
-/// Reads the secrets that the environment gives by their names, all at once, so that [`secret`] and [`url`] have them. Called
+/// Reads the secrets that the environment gives by their names, all at once, so that [`secret`] and [`url()`] have them. Called
 /// once, before those; where none is named, there is nothing to do.
 #[cfg(feature = "aws")]
 pub async fn read_secrets() -> anyhow::Result<()> {

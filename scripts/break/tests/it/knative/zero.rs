@@ -81,15 +81,20 @@ pub(super) async fn two_instances_of_a_function_share_a_sale(fleet: &Fleet) -> a
     let served = || ["spike", "second-spike"].map(|name| fleet.gateway.served(name));
     let before = served();
     let mut ids = Vec::new();
-    for _ in 0..2 {
+    // Whose turn it is depends on who else was called: within so many, both have had theirs.
+    for _ in 0..8 {
         let answer = fleet.client.send(&order).await?;
         let Accepted { order_id } = answer.success("an order")?.json()?;
         ids.push(order_id);
     }
-    ensure!(ids[0] == ids[1], "two orders of one buyer: {ids:?}");
+    ids.dedup();
+    ensure!(ids.len() == 1, "several orders of one buyer: {ids:?}");
     let after = served();
     ensure!(
-        after == before.map(|it| it + 1),
+        before
+            .iter()
+            .zip(&after)
+            .all(|(before, after)| before < after),
         "served {before:?}, then {after:?}"
     );
     let shoppers = shop.crowd(0, 60, Duration::from_secs(1)).ends().await;
