@@ -45,6 +45,8 @@ pub(super) enum Failure {
     Condition(Option<Item>),
     /// The transaction was cancelled; a reason for each of its items.
     Cancelled(Vec<CancellationReason>),
+    /// The engine answers, and takes no more of this now; it can be repeated.
+    Throttled(Box<dyn std::error::Error + Send + Sync>),
     /// Nothing is known; it can be repeated.
     Undecided(Box<dyn std::error::Error + Send + Sync>),
     /// The engine refuses it: a defect.
@@ -72,7 +74,8 @@ where
             Service::TransactionCanceledException(cancelled) => {
                 Self::Cancelled(cancelled.cancellation_reasons.unwrap_or_default())
             }
-            error if status >= 500 || is_undecided(&code) => Self::Undecided(Box::new(error)),
+            error if status < 500 && is_undecided(&code) => Self::Throttled(Box::new(error)),
+            error if status >= 500 => Self::Undecided(Box::new(error)),
             error => Self::Refused(format!("{code}: {}", error.message().unwrap_or_default())),
         }
     }
@@ -85,7 +88,7 @@ fn is_undecided(code: &str) -> bool {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Undecided(source) => Self::Unavailable(source),
+            Failure::Undecided(source) | Failure::Throttled(source) => Self::Unavailable(source),
             Failure::Refused(reason) => Self::Corrupt(reason),
             Failure::Condition(_) => {
                 Self::Corrupt("a request without a condition failed its condition".into())
@@ -106,10 +109,14 @@ where
     let mut backoff = Backoff::new();
     loop {
         match request(backoff.tries()).await {
-            Err(Failure::Undecided(error)) => {
-                tracing::debug!(tries = backoff.tries(), error = %error, "the store did not decide");
+            Err(failure @ (Failure::Undecided(_) | Failure::Throttled(_))) => {
+                tracing::debug!(
+                    tries = backoff.tries(),
+                    ?failure,
+                    "the store did not decide"
+                );
                 if !backoff.pause().await {
-                    return Err(Failure::Undecided(error));
+                    return Err(failure);
                 }
             }
             decided => return decided,
@@ -156,9 +163,18 @@ impl DynamoStore {
     /// answers `None` to have the transaction repeated.
     pub(super) async fn transact<T>(
         &self,
-        mut items: Vec<TransactWriteItem>,
+        items: Vec<TransactWriteItem>,
         weigh: impl Fn(Vec<Reason>) -> Option<Result<T, Error>> + Sync,
     ) -> Result<Option<T>, Error> {
+        self.try_transact(items, weigh).await?.transpose()
+    }
+
+    /// The same, for those to whom it matters why nothing was decided.
+    pub(super) async fn try_transact<T>(
+        &self,
+        mut items: Vec<TransactWriteItem>,
+        weigh: impl Fn(Vec<Reason>) -> Option<Result<T, Error>> + Sync,
+    ) -> Result<Option<Result<T, Error>>, Failure> {
         let token = format!("{:032x}", rand::rng().random::<u128>());
         for item in &mut items {
             self.name_table(item);
@@ -188,7 +204,7 @@ impl DynamoStore {
             }
             weigh(reasons).map(Some).ok_or_else(conflict)
         });
-        sent.await?.transpose()
+        sent.await
     }
 
     /// Parts of a transaction are made without knowing what the names of tables begin with.

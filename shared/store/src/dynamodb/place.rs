@@ -15,7 +15,7 @@ use futures::{StreamExt, stream};
 
 use super::{
     DynamoStore,
-    call::{Reason, all_decided},
+    call::{Failure, Reason, all_decided},
     claims::{self, read_holder},
     item::{Item, Row},
     orders,
@@ -156,13 +156,16 @@ impl DynamoStore {
         stream::iter(alone).buffered(AT_ONCE).collect().await
     }
 
-    /// Whether one transaction wrote all of them. Why it was cancelled is left to the orders' own transactions.
+    /// Whether one transaction wrote all of them. Why it was cancelled is left to the orders' own transactions; and what is
+    /// too much for an engine at once, or for one item among many, may go in parts.
     async fn place_together(&self, batch: &[Writing<'_>]) -> Result<bool, Error> {
         let puts: Vec<Vec<_>> = batch.iter().map(Writing::puts).collect::<Result<_, _>>()?;
-        let cancelled = self
-            .transact(puts.into_iter().flatten().collect(), |_| Some(Ok(())))
-            .await?;
-        Ok(cancelled.is_none())
+        let puts = puts.into_iter().flatten().collect();
+        match self.try_transact(puts, |_| Some(Ok(()))).await {
+            Ok(cancelled) => Ok(cancelled.is_none()),
+            Err(Failure::Throttled(_)) => Ok(false),
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     async fn place_alone(&self, writing: &Writing<'_>) -> Answer {
