@@ -5,6 +5,8 @@
 //! provoked from parts that are broken on purpose.
 
 #[cfg(test)]
+mod again;
+#[cfg(test)]
 mod aws;
 #[cfg(test)]
 mod broken;

@@ -127,7 +127,8 @@ impl Stage {
 
     /// A spike whose sale is over.
     pub(crate) async fn ended_sale(&self) -> String {
-        let ends_at = now() + Duration::from_millis(300);
+        // Time enough to be loaded on a busy machine: what has ended is not loaded any more.
+        let ends_at = now() + Duration::from_millis(1_500);
         let spike = self.sale(json!({ "ends_at": ends_at })).await;
         let path = format!("/spikes/{spike}");
         let ended = async || {

@@ -64,20 +64,22 @@ pub(super) async fn a_function_serves_while_redis_is_away_and_finds_it_again(
     let shop = Shop::open(fleet, Terms::units(1)).await?;
     let buyer = &fleet.buyers[0];
     let asked = async || {
-        let path = format!("/spikes/{}/access", shop.spike_id);
-        let access = race::client::Request::get(path).bearer(&buyer.bearer);
-        fleet.client.send(&access).await
+        let path = format!("/spikes/{}/token", shop.spike_id);
+        let token = race::client::Request::post(path).bearer(&buyer.bearer);
+        fleet.client.send(&token).await
     };
-    let function = fleet.function("access-check");
+    let function = fleet.function("spike-token");
     fleet.front_wire.switch(free_port()?);
-    function.kill().await?;
-    let status = health(function, Version::HTTP_11).await?;
-    ensure!(status == 200, "without Redis its health is {status}");
-    let answer = asked().await?;
-    ensure!(answer.status == 503, "without Redis: {}", answer.outcome());
-    ensure!(answer.retry_after().is_some(), "a 503 without Retry-After");
+    let killed = function.kill().await;
+    let status = health(function, Version::HTTP_11).await;
+    let answer = asked().await;
     let redis = fleet.redis.lock().await.port;
     fleet.front_wire.switch(redis);
+    killed?;
+    let (status, answer) = (status?, answer?);
+    ensure!(status == 200, "without Redis its health is {status}");
+    ensure!(answer.status == 503, "without Redis: {}", answer.outcome());
+    ensure!(answer.retry_after().is_some(), "a 503 without Retry-After");
     let before = function.life();
     let until = Instant::now() + DEADLINE;
     while asked().await?.status != 200 {
