@@ -16,9 +16,11 @@ async fn main() -> anyhow::Result<()> {
     let clock = runtime::clock::system();
     let keys = env::secret("ACCESS_TOKEN_KEYS")?;
     let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
+    let (store_url, events_url) = (env::url("STORE_URL")?, env::events_url()?);
+    let (store, sink) = tokio::join!(store::connect(&store_url), events::connect(&events_url));
     let state = AppState {
-        store: store::connect(&env::url("STORE_URL")?).await?,
-        sink: events::connect(&env::events_url()?)?,
+        store: store?,
+        sink: sink?,
         authenticator: Authenticator::new(keys.expose(), &issuer, Arc::clone(&clock))?,
         clock,
     };

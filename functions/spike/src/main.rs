@@ -17,16 +17,18 @@ async fn main() -> anyhow::Result<()> {
     runtime::telemetry::init("spike");
     env::read_secrets().await?;
     let (stock_url, store_url) = (env::url("STOCK_URL")?, env::url("STORE_URL")?);
-    let (stock, store) = tokio::join!(
+    let events_url = env::events_url()?;
+    let (stock, store, sink) = tokio::join!(
         Stock::connect(&stock_url, clock::system()),
-        store::connect(&store_url)
+        store::connect(&store_url),
+        events::connect(&events_url)
     );
     let stock = stock?;
     let keys = env::secret("ACCESS_TOKEN_KEYS")?;
     let issuer = env::optional("ISSUER").unwrap_or_else(|| "http://localhost".to_owned());
     let parts = Parts {
         store: store?,
-        sink: events::connect(&env::events_url()?)?,
+        sink: sink?,
         verifier: Authenticator::new(keys.expose(), &issuer, stock.clock())?.verifier,
         path_tokens: PathTokens::new(env::secret("PATH_TOKEN_KEY")?.expose().as_bytes())?,
         clock: clock::system(),

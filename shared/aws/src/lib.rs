@@ -11,7 +11,7 @@ pub mod secrets;
 
 pub use aws_credential_types::Credentials;
 #[cfg(feature = "sdk")]
-pub use client::http_client;
+pub use client::{http_client, into_ping};
 use url::Url;
 
 /// A variable of AWS is missing or wrong. Never holds the value.

@@ -72,13 +72,18 @@ pub enum ConnectError {
     Aws(#[from] aws::EnvironmentError),
 }
 
-/// Builds the adapter for this URL. Nothing is connected yet: a broker that is away at start-up is met by retries.
-pub fn connect(url: &Url) -> Result<Arc<dyn EventSink>, ConnectError> {
+/// Builds the adapter for this URL. A broker that is away at start-up is met by retries. The handshakes with Amazon's queue
+/// are tried here, for a second at most.
+pub async fn connect(url: &Url) -> Result<Arc<dyn EventSink>, ConnectError> {
     match url.scheme() {
         #[cfg(feature = "http")]
         "http" => Ok(Arc::new(HttpSink::new(url)?)),
         #[cfg(feature = "sqs")]
-        "sqs+http" | "sqs+https" => Ok(Arc::new(SqsSink::new(url)?)),
+        "sqs+http" | "sqs+https" => {
+            let sink = SqsSink::new(url)?;
+            sink.warm().await;
+            Ok(Arc::new(sink))
+        }
         other => Err(ConnectError::Scheme(other.to_owned())),
     }
 }

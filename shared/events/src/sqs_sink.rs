@@ -75,6 +75,13 @@ impl SqsSink {
         Ok(Self::to(queue, aws::credentials()?))
     }
 
+    /// Opens the connection that the first send would wait for; a queue that is away is met by that send.
+    pub async fn warm(&self) {
+        let ping = self.client.list_queues().customize();
+        let ping = ping.mutate_request(aws::into_ping).send();
+        let _ = tokio::time::timeout(DEADLINE, ping).await;
+    }
+
     fn to(queue: Queue, credentials: aws::Credentials) -> Self {
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_WITHIN);
         let config = Config::builder()

@@ -37,11 +37,17 @@ pub enum PrepareError {
 /// `mysql://USER:PASSWORD@HOST:PORT/DATABASE` a server of `MySQL` or `MariaDB`.
 ///
 /// A store that is away is noticed by the first call, and a function can start without it. An adapter whose protocol begins
-/// with a handshake tries that here, for a second at most.
+/// with a handshake (`MySQL`'s own, and TLS to Amazon) tries that here, for a second at most.
 pub async fn connect(url: &Url) -> Result<Arc<dyn Store>, ConnectError> {
     match url.scheme() {
         #[cfg(feature = "dynamodb")]
-        "dynamodb" | "dynamodb+http" => Ok(Arc::new(crate::DynamoStore::connect(url)?)),
+        "dynamodb" => {
+            let store = crate::DynamoStore::connect(url)?;
+            store.warm().await;
+            Ok(Arc::new(store))
+        }
+        #[cfg(feature = "dynamodb")]
+        "dynamodb+http" => Ok(Arc::new(crate::DynamoStore::connect(url)?)),
         #[cfg(feature = "mysql")]
         "mysql" => Ok(Arc::new(crate::MySqlStore::connect(url).await?)),
         other => Err(ConnectError::Scheme(other.to_owned())),

@@ -33,7 +33,7 @@ impl Rest {
             path_tokens: PathTokens::new(PATH_TOKEN_KEY.as_bytes())?,
             rates: spike::Rates::default().into(),
         };
-        let sink = events::connect(&format!("http://127.0.0.1:{}/", self.events).parse()?)?;
+        let sink = events::connect(&format!("http://127.0.0.1:{}/", self.events).parse()?).await?;
         let app = runtime::app(functions::public(&parts, sink)?);
         let listener = local::listen(0)?;
         let port = listener.local_addr()?.port();

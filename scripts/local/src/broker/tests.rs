@@ -264,7 +264,7 @@ async fn over_http_it_keeps_the_same_promises() {
         to("/events/dead-letter"),
     );
     let at = served(runtime::app(ingress(broker.clone(), "/"))).await;
-    let sink = events::connect(&at.parse().unwrap()).unwrap();
+    let sink = events::connect(&at.parse().unwrap()).await.unwrap();
     assert!(sink.send(&[conformance::event(999)]).await[0].is_ok());
     let arrived = async || far.arrived(&broker).await;
     conformance::what_is_acknowledged_has_arrived(&*sink, arrived).await;

@@ -241,7 +241,7 @@ async fn the_broker_runs_as_a_process_of_its_own() {
         &graves,
     ];
     let (child, url) = part(&arguments).await;
-    let sink = events::connect(&url.parse().unwrap()).unwrap();
+    let sink = events::connect(&url.parse().unwrap()).await.unwrap();
     let event = events::conformance::event(1);
     assert!(sink.send(std::slice::from_ref(&event)).await[0].is_ok());
     let arrived = tokio::time::timeout(Duration::from_secs(30), deliveries.recv()).await;

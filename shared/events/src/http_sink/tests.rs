@@ -145,10 +145,10 @@ async fn fault_04_a_broker_that_is_away_is_unconfirmed_and_found_again() {
     }
 }
 
-#[test]
-fn other_schemes_are_refused() {
+#[tokio::test]
+async fn other_schemes_are_refused() {
     for url in ["https://broker/", "sqs://queue", "file:///tmp"] {
-        let error = crate::connect(&url.parse().unwrap()).err().unwrap();
+        let error = crate::connect(&url.parse().unwrap()).await.err().unwrap();
         assert!(matches!(error, ConnectError::Scheme(_)), "{url}");
     }
 }

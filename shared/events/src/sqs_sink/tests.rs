@@ -177,6 +177,32 @@ async fn fault_03_silence_is_no_acknowledgement_and_is_asked_about_twice() {
 }
 
 #[tokio::test]
+async fn the_first_send_finds_a_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let sink = sink_at(&listener);
+    // There is no second connection.
+    let first = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        for _ in 0..2 {
+            let mut request = vec![0; 16 * 1024];
+            let length = socket.read(&mut request).await.unwrap();
+            let line = request[..length].split(|byte| *byte == b'\r').next();
+            asked.push(String::from_utf8(line.unwrap().to_vec()).unwrap());
+            let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}";
+            tokio::io::AsyncWriteExt::write_all(&mut socket, answer)
+                .await
+                .unwrap();
+        }
+        asked
+    });
+    sink.warm().await;
+    assert!(sink.send(&[conformance::event(1)]).await[0].is_err());
+    let asked = first.await.unwrap();
+    assert_eq!(asked, ["GET /ping HTTP/1.1", "POST / HTTP/1.1"]);
+}
+
+#[tokio::test]
 async fn a_connection_that_is_gone_is_replaced_within_the_same_send() {
     for hang in [true, false] {
         let (sink, connections) = silent(hang, 1).await;

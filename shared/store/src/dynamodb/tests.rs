@@ -9,6 +9,10 @@ mod saboteur;
 
 use domain::{Order, OrderState, RejectReason};
 use futures::{StreamExt, stream};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use super::DynamoStore;
 use crate::{
@@ -42,6 +46,31 @@ async fn only_addresses_of_engines_are_connected_to() {
             "{url}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_first_call_finds_a_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    // There is no second connection.
+    let first = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        for _ in 0..2 {
+            let mut request = vec![0; 16 * 1024];
+            let length = socket.read(&mut request).await.unwrap();
+            let line = request[..length].split(|byte| *byte == b'\r').next();
+            asked.push(String::from_utf8(line.unwrap().to_vec()).unwrap());
+            let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}";
+            socket.write_all(answer).await.unwrap();
+        }
+        asked
+    });
+    let store = DynamoStore::through(aws::http_client(false), &endpoint);
+    store.warm().await;
+    assert!(store.spike(spike(3).id).await.is_err());
+    let asked = first.await.unwrap();
+    assert_eq!(asked, ["GET /ping HTTP/1.1", "POST / HTTP/1.1"]);
 }
 
 #[tokio::test]
