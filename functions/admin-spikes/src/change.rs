@@ -193,6 +193,9 @@ pub(crate) async fn resume(
 }
 
 /// Pauses or resumes. Redis is told even where the store says so already: an earlier call may not have come that far.
+///
+/// A pause of what is paused is a new version too: a [`delete`](crate::delete) that paused it and comes too late takes
+/// back only its own pause.
 async fn turn(
     app: &AppState,
     spike_id: SpikeId,
@@ -207,7 +210,7 @@ async fn turn(
         if version.is_some_and(|version| version != was.version) {
             return Err(Error::Mismatch);
         }
-        Ok((was.paused != paused).then(|| Spike {
+        Ok((paused || was.paused).then(|| Spike {
             paused,
             version: was.version + 1,
             ..was.clone()

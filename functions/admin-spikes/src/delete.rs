@@ -58,6 +58,7 @@ pub(crate) async fn delete(
         return Err(Error::Mismatch);
     }
     tracing::info!(spike.id = %spike_id, caller.id = %caller.user_id, "spike deleted");
+    failpoint::pass("admin-spikes.deleted");
     if let Err(error) = forget(&app, &paused).await {
         // A few hundred bytes stay in Redis that nobody can reach.
         tracing::warn!(spike.id = %spike_id, error = &error as &dyn std::error::Error, "the sale stays in Redis");
@@ -84,11 +85,18 @@ async fn resume(app: &AppState, paused: &Spike) -> Result<(), Error> {
     apply(app, &resumed).await
 }
 
+/// Nobody can load it again: whoever has read it loads only while they have the lock, which goes with the sale.
 async fn forget(app: &AppState, spike: &Spike) -> Result<(), stock::Error> {
     let closed = Config {
         gate: Gate::Closed,
         ..Config::of(spike)
     };
-    app.stock.configure(&closed).await?;
-    app.stock.drop_sale(spike.id).await.map(drop)
+    // Once more if Redis had lost the sale and somebody has loaded it just now.
+    for _ in 0..2 {
+        app.stock.configure(&closed).await?;
+        if app.stock.drop_sale(spike.id).await? {
+            break;
+        }
+    }
+    Ok(())
 }

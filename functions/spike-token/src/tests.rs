@@ -63,7 +63,8 @@ impl Fixture {
             epoch: 1,
             supply: Supply::Untouched,
         };
-        self.stock.load(&load).await.unwrap();
+        let lock = self.stock.lock_loading(spike.id).await.unwrap().unwrap();
+        self.stock.load(&load, &lock).await.unwrap();
         spike.id
     }
 
@@ -252,7 +253,8 @@ async fn an_unknown_id_is_looked_up_again_after_a_second() {
         epoch: 1,
         supply: Supply::Untouched,
     };
-    fixture.stock.load(&load).await.unwrap();
+    let lock = fixture.stock.lock_loading(spike_id).await.unwrap().unwrap();
+    fixture.stock.load(&load, &lock).await.unwrap();
     assert_eq!(
         fixture.post(spike_id, user(1)).await.0,
         StatusCode::NOT_FOUND

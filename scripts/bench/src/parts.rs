@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
 use auth::{Authenticator, Caller, KeySet, PathTokens, SigningKey};
 use domain::{Clock, Gate, Money, OrderId, OrderPlaced, Spike, SpikeId, Timestamp, UserId};
@@ -124,8 +124,10 @@ impl Parts {
             epoch: 1,
             supply: Supply::Untouched,
         };
+        let lock = self.stock.lock_loading(spike.id).await?;
+        let lock = lock.context("somebody else loads the sale")?;
         ensure!(
-            self.stock.load(&load).await? == Loaded::Filled,
+            self.stock.load(&load, &lock).await? == Loaded::Filled,
             "the sale is loaded already"
         );
         Ok(spike)

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use domain::{OrderId, Spike, SpikeId, Unit, Units, UserId};
-use stock::{Config, Load, Loaded, Stock, Supply};
+use domain::{OrderId, SpikeId, Unit, Units, UserId};
+use stock::{Config, Load, Loaded, LoadingLock, Stock, Supply};
 use store::{Claim, Holder, Store};
 
 use crate::Error;
@@ -34,9 +34,9 @@ pub enum LoadOutcome {
 
 /// Fills Redis with the sale, from the store's claims, if it is absent there.
 ///
-/// One loader per spike works at a time; a second one, or one with an old view, does no harm: a sale that is present
-/// is never loaded again, and what is wrong with a unit is found when somebody claims it (rule 8) and by the audit that
-/// follows every load. A spike that was shelved is live again, so that what is loaded is swept and shelved in its turn.
+/// One loader per spike works at a time. A second one does no harm: a sale that is present is never loaded again, and one
+/// whose lock has lapsed since it read the store loads nothing (ADR 32). What is wrong with a unit is found when somebody
+/// claims it (rule 8) and by the audit that follows every load. A spike that was shelved is live again, so that what is loaded is swept and shelved in its turn.
 pub async fn load(
     store: &dyn Store,
     stock: &Stock,
@@ -49,19 +49,28 @@ pub async fn load(
     if loadable == Loadable::Live && spike.has_ended(stock.now()) {
         return Ok(LoadOutcome::Ended);
     }
-    if !stock.lock_loading(spike_id).await? {
+    let Some(lock) = stock.lock_loading(spike_id).await? else {
         return Ok(LoadOutcome::Busy);
-    }
-    let filled = fill(store, stock, &spike).await;
+    };
+    let filled = fill(store, stock, spike_id, &lock).await;
     if filled.is_err() {
         // The lock lapses by itself; giving it back only spares the next loader the wait.
-        let _ = stock.unlock_loading(spike_id).await;
+        let _ = stock.unlock_loading(lock).await;
     }
     filled
 }
 
-async fn fill(store: &dyn Store, stock: &Stock, spike: &Spike) -> Result<LoadOutcome, Error> {
-    let Some(epoch) = store.next_epoch(spike.id).await? else {
+async fn fill(
+    store: &dyn Store,
+    stock: &Stock,
+    spike_id: SpikeId,
+    lock: &LoadingLock,
+) -> Result<LoadOutcome, Error> {
+    let Some(epoch) = store.next_epoch(spike_id).await? else {
+        return Ok(LoadOutcome::Unknown);
+    };
+    // Read under the lock: it may have been changed, or deleted, since.
+    let Some(spike) = store.spike(spike_id).await? else {
         return Ok(LoadOutcome::Unknown);
     };
     // A spike that was never loaded has sold nothing: there is nothing to read.
@@ -70,13 +79,13 @@ async fn fill(store: &dyn Store, stock: &Stock, spike: &Spike) -> Result<LoadOut
         _ => known(spike.top, &store.claims(spike.id, 1, spike.top).await?),
     };
     let load = Load {
-        config: Config::of(spike),
+        config: Config::of(&spike),
         top: spike.top,
         epoch,
         supply,
     };
     failpoint::pass("sale.counted");
-    let loaded = stock.load(&load).await?;
+    let loaded = stock.load(&load, lock).await?;
     failpoint::pass("sale.loaded");
     tracing::info!(spike.id = %spike.id, epoch, outcome = ?loaded, "sale loaded");
     // The first load is ordinary, and so is that of a sale that was dropped on purpose.
@@ -87,6 +96,7 @@ async fn fill(store: &dyn Store, stock: &Stock, spike: &Spike) -> Result<LoadOut
     Ok(match loaded {
         Loaded::Filled => LoadOutcome::Loaded,
         Loaded::Present => LoadOutcome::Present,
+        Loaded::Late => LoadOutcome::Busy,
     })
 }
 

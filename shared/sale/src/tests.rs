@@ -43,10 +43,46 @@ async fn fault_13_a_second_loader_is_a_no_op() {
 }
 
 #[tokio::test]
+async fn who_read_the_spike_before_it_was_deleted_does_not_bring_it_back() {
+    let sale = Sale::of(5).await;
+    sale.redis.flush().await;
+    // A loader has read the store and stalls.
+    let lock = sale
+        .stock
+        .lock_loading(sale.spike.id)
+        .await
+        .unwrap()
+        .unwrap();
+    let spike = sale.stored().await;
+    assert!(
+        sale.store
+            .delete_spike(spike.id, spike.version)
+            .await
+            .unwrap()
+    );
+    assert!(sale.stock.drop_sale(spike.id).await.unwrap());
+    let late = stock::Load {
+        config: stock::Config::of(&spike),
+        top: spike.top,
+        epoch: 2,
+        supply: stock::Supply::Untouched,
+    };
+    let loaded = sale.stock.load(&late, &lock).await.unwrap();
+    assert_eq!(loaded, stock::Loaded::Late);
+    assert_eq!(sale.stock.sale(spike.id).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn one_loader_works_at_a_time() {
     let sale = Sale::of(5).await;
     sale.redis.flush().await;
-    assert!(sale.stock.lock_loading(sale.spike.id).await.unwrap());
+    assert!(
+        sale.stock
+            .lock_loading(sale.spike.id)
+            .await
+            .unwrap()
+            .is_some()
+    );
     let other = load(
         sale.store.as_ref(),
         &sale.stock,

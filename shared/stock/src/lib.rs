@@ -43,7 +43,7 @@ pub use connection::Connection;
 pub use error::Error;
 pub use outbox::{AuditLease, Due};
 pub use reserve::{Request, Reserved};
-pub use sale::{Claim, Config, Configured, Load, Loaded, Sale, Supply};
+pub use sale::{Claim, Config, Configured, Load, Loaded, LoadingLock, Sale, Supply};
 pub use view::{BUYERS_AT_MOST, Buyers, Hold, UNITS_PER_CALL, UnitState};
 pub use write_back::{Reassigned, Release, Released, Seen, Truth};
 

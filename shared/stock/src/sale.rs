@@ -99,6 +99,13 @@ pub struct Load {
     pub supply: Supply,
 }
 
+/// Who has this is a spike's one loader, until it lapses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadingLock {
+    spike_id: SpikeId,
+    token: u64,
+}
+
 /// What came of loading a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loaded {
@@ -106,6 +113,8 @@ pub enum Loaded {
     Filled,
     /// The sale was there; nothing was changed.
     Present,
+    /// The loader's lock had lapsed: what it read of the store may be old. Nothing was changed.
+    Late,
 }
 
 /// A sale as Redis has it.
@@ -158,8 +167,9 @@ impl Stock {
         }
     }
 
-    /// Makes the sale if Redis does not have it. Ends the caller's [`Stock::lock_loading`]. Asks for an audit.
-    pub async fn load(&self, load: &Load) -> Result<Loaded, Error> {
+    /// Makes the sale if Redis does not have it. `lock`, taken before the store was read, ends with it. Asks for an audit.
+    pub async fn load(&self, load: &Load, lock: &LoadingLock) -> Result<Loaded, Error> {
+        debug_assert_eq!(load.config.spike_id, lock.spike_id, "another spike's lock");
         let keys = [
             Key::Sale,
             Key::Buyers,
@@ -171,6 +181,7 @@ impl Stock {
         let call = load
             .config
             .args(Call::new(&LOAD, load.config.spike_id, &keys))
+            .arg(lock.token)
             .arg(load.top)
             .arg(load.epoch);
         let call = match &load.supply {
@@ -192,23 +203,25 @@ impl Stock {
         match answer::text(self.patient(call).await?)?.as_str() {
             "filled" => Ok(Loaded::Filled),
             "present" => Ok(Loaded::Present),
+            "late" => Ok(Loaded::Late),
             other => Err(unreadable("no answer of load", other)),
         }
     }
 
-    /// Makes the caller the spike's one loader for five seconds; `false` if there is another.
-    pub async fn lock_loading(&self, spike_id: SpikeId) -> Result<bool, Error> {
+    /// Makes the caller the spike's one loader for five seconds; `None` if there is another.
+    pub async fn lock_loading(&self, spike_id: SpikeId) -> Result<Option<LoadingLock>, Error> {
+        let token = rand::random();
         let mut set = redis::cmd("SET");
-        set.arg(Key::Loading.of(spike_id)).arg("1").arg("NX");
+        set.arg(Key::Loading.of(spike_id)).arg(token).arg("NX");
         set.arg("PX").arg(LOADING_MS);
         let answer = self.command(&set).await?;
-        Ok(answer != Value::Nil)
+        Ok((answer != Value::Nil).then_some(LoadingLock { spike_id, token }))
     }
 
-    /// Lets another loader try before the five seconds are over.
-    pub async fn unlock_loading(&self, spike_id: SpikeId) -> Result<(), Error> {
+    /// Lets another loader try before the five seconds are over. If one has begun since, it will be too late.
+    pub async fn unlock_loading(&self, lock: LoadingLock) -> Result<(), Error> {
         let mut del = redis::cmd("DEL");
-        del.arg(Key::Loading.of(spike_id));
+        del.arg(Key::Loading.of(lock.spike_id));
         self.command(&del).await.map(drop)
     }
 

@@ -50,11 +50,8 @@ async fn a_running_spike_stays() {
     assert_eq!(rig.sale.stored().await.version, 1);
 }
 
-#[tokio::test]
-async fn a_spike_that_somebody_bought_from_meanwhile_stays_and_goes_on() {
-    let rig = rig().await;
-    let (id, path) = made(&rig).await;
-    // The sale starts between the check and the pause: Redis lets somebody buy.
+/// The sale starts between the check and the pause: Redis lets somebody buy.
+async fn buy_from(rig: &Rig, id: SpikeId) {
     let spike: Spike = rig.sale.store.spike(id).await.unwrap().unwrap();
     let starts_at = rig.sale.stock.now() - Duration::from_secs(1);
     let started = Config {
@@ -79,7 +76,13 @@ async fn a_spike_that_somebody_bought_from_meanwhile_stays_and_goes_on() {
         rig.sale.stock.reserve(&request).await.unwrap(),
         stock::Reserved::Won(_)
     ));
+}
 
+#[tokio::test]
+async fn a_spike_that_somebody_bought_from_meanwhile_stays_and_goes_on() {
+    let rig = rig().await;
+    let (id, path) = made(&rig).await;
+    buy_from(&rig, id).await;
     delete(&rig, &path, Some("\"1\""))
         .await
         .is(409, "spike-started");

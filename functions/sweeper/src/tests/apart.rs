@@ -63,11 +63,16 @@ async fn while_somebody_else_loads_a_live_sale_redis_is_not_complete() {
     let sale = Sale::of(3).await;
     let (app, _) = settled(&sale).await;
     sale.redis.flush().await;
-    assert!(sale.stock.lock_loading(sale.spike.id).await.unwrap());
+    let lock = sale
+        .stock
+        .lock_loading(sale.spike.id)
+        .await
+        .unwrap()
+        .unwrap();
     let summary = run(&app).await.unwrap();
     assert_eq!((summary.absent, summary.failed, summary.loaded), (1, 0, 0));
     assert!(!sale.stock.is_complete().await.unwrap());
-    sale.stock.unlock_loading(sale.spike.id).await.unwrap();
+    sale.stock.unlock_loading(lock).await.unwrap();
     let summary = run(&app).await.unwrap();
     assert_eq!((summary.absent, summary.loaded), (0, 1));
     assert!(sale.stock.is_complete().await.unwrap());

@@ -38,6 +38,12 @@ impl EventSink for Silent {
 }
 
 impl Broken {
+    /// Somebody loads the sale, and goes on doing so for the next five seconds.
+    pub(crate) async fn is_loading(&self, spike: &Spike) {
+        let lock = self.stock.lock_loading(spike.id).await.unwrap();
+        assert!(lock.is_some(), "somebody else loads it");
+    }
+
     /// Neither the store nor Redis is there any more.
     pub(crate) async fn away(stage: &Stage) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -73,6 +73,7 @@ async fn out_of_memory_is_said_and_nothing_is_half_done() {
 async fn a_load_without_memory_leaves_no_part_of_a_sale() {
     let redis = testing::redis();
     let mut kit = Kit::on(&redis).await;
+    let lock = kit.stock.lock_loading(kit.spike_id).await.unwrap().unwrap();
     set(&mut kit, "maxmemory", "1").await;
     let load = stock::Load {
         config: kit.config(),
@@ -81,7 +82,7 @@ async fn a_load_without_memory_leaves_no_part_of_a_sale() {
         supply: known([1, 2, 3], &[], []),
     };
     assert!(matches!(
-        kit.stock.load(&load).await,
+        kit.stock.load(&load, &lock).await,
         Err(Error::OutOfMemory)
     ));
     let keys: u32 = kit.command(&["DBSIZE"]).await;

@@ -89,7 +89,9 @@ impl Kit {
             epoch: 1,
             supply,
         };
-        self.stock.load(&load).await.unwrap()
+        let lock = self.stock.lock_loading(self.spike_id).await.unwrap();
+        let lock = lock.unwrap();
+        self.stock.load(&load, &lock).await.unwrap()
     }
 
     pub(crate) async fn reserve(

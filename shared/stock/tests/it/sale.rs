@@ -93,16 +93,26 @@ async fn a_load_keeps_the_outbox_and_nothing_else_of_what_was_left() {
 async fn one_loader_at_a_time() {
     let mut kit = Kit::new().await;
     let (stock, spike_id) = (kit.stock.clone(), kit.spike_id);
-    assert!(stock.lock_loading(spike_id).await.unwrap());
-    assert!(!stock.lock_loading(spike_id).await.unwrap());
-    stock.unlock_loading(spike_id).await.unwrap();
-    assert!(stock.lock_loading(spike_id).await.unwrap());
+    let first = stock.lock_loading(spike_id).await.unwrap().unwrap();
+    assert_eq!(stock.lock_loading(spike_id).await.unwrap(), None);
+    stock.unlock_loading(first.clone()).await.unwrap();
+    let second = stock.lock_loading(spike_id).await.unwrap().unwrap();
     let loading = kit.key("loading");
     let lifetime: i64 = kit.command(&["PTTL", &loading]).await;
     assert!((1..=5_000).contains(&lifetime));
+    // Whose lock has lapsed may know of an older store.
+    let load = Load {
+        config: kit.config(),
+        top: 1,
+        epoch: 1,
+        supply: Supply::Untouched,
+    };
+    assert_eq!(stock.load(&load, &first).await.unwrap(), Loaded::Late);
+    assert_eq!(stock.sale(spike_id).await.unwrap(), None);
     // The load itself ends it.
-    kit.load(&kit.config(), 1, Supply::Untouched).await;
-    assert!(stock.lock_loading(spike_id).await.unwrap());
+    assert_eq!(stock.load(&load, &second).await.unwrap(), Loaded::Filled);
+    assert!(stock.lock_loading(spike_id).await.unwrap().is_some());
+    assert_eq!(stock.load(&load, &first).await.unwrap(), Loaded::Present);
 }
 
 #[tokio::test]
@@ -168,6 +178,7 @@ async fn a_load_says_which_it_was() {
             retired: Units::none(),
         },
     };
-    assert_eq!(kit.stock.load(&load).await.unwrap(), Loaded::Filled);
+    let lock = kit.stock.lock_loading(kit.spike_id).await.unwrap().unwrap();
+    assert_eq!(kit.stock.load(&load, &lock).await.unwrap(), Loaded::Filled);
     assert_eq!(kit.sale().await.epoch, 7);
 }

@@ -200,7 +200,7 @@ fn of_broken_parts(scene: &Scene) -> Vec<Driver<'_>> {
         }),
         drive(ORDER, "503 loading", async move {
             let spike = mute.sale(9).await;
-            assert!(mute.stock.lock_loading(spike.id).await.unwrap());
+            mute.is_loading(&spike).await;
             order(&spike).await
         }),
         drive(ORDER, "503 healing", async move {

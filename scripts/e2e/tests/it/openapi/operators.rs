@@ -139,7 +139,7 @@ fn replacing(scene: &Scene) -> Vec<Driver<'_>> {
         }),
         drive(REPLACE, "503 loading", async {
             let spike = scene.mute.sale(1).await;
-            assert!(scene.mute.stock.lock_loading(spike.id).await.unwrap());
+            scene.mute.is_loading(&spike).await;
             let call = Call::new("put", format!("/admin/spikes/{}", spike.id)).if_match("\"1\"");
             let settings = settings(json!({ "starts_at": spike.settings.starts_at }));
             mute(scene, call.json(&settings)).await
@@ -150,7 +150,7 @@ fn replacing(scene: &Scene) -> Vec<Driver<'_>> {
 /// A spike that somebody is loading, for longer than anybody waits.
 async fn locked(scene: &Scene) -> String {
     let spike = scene.mute.sale(1).await;
-    assert!(scene.mute.stock.lock_loading(spike.id).await.unwrap());
+    scene.mute.is_loading(&spike).await;
     spike.id.to_string()
 }
 
@@ -187,7 +187,7 @@ fn deleting(scene: &Scene) -> Vec<Driver<'_>> {
         drive(DELETE, "503 loading", async {
             let starts_at = crate::stage::now() + std::time::Duration::from_mins(10);
             let spike = scene.mute.sale_from(starts_at).await;
-            assert!(scene.mute.stock.lock_loading(spike.id).await.unwrap());
+            scene.mute.is_loading(&spike).await;
             let call = Call::new("delete", format!("/admin/spikes/{}", spike.id));
             mute(scene, call.if_match("\"1\"")).await
         }),
