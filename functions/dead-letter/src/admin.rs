@@ -121,7 +121,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn redrive(
     State(app): State<AppState>,
-    _admin: Admin,
+    Admin(caller): Admin,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<Redriven>), Error> {
     let letter = app.store.dead_letter(&id).await?.ok_or(Error::Unknown)?;
@@ -131,8 +131,10 @@ pub(crate) async fn redrive(
     for answer in app.sink.send(std::slice::from_ref(&event)).await {
         answer.map_err(Error::Send)?;
     }
+    failpoint::pass("dead-letter.sent");
     app.store.mark_redriven(&id, redriven_at).await?;
     let order_id = event.order_id;
+    tracing::info!(dead_letter.id = id, order.id = %order_id, caller.id = %caller.user_id, "dead letter sent again");
     Ok((
         StatusCode::ACCEPTED,
         Json(Redriven {

@@ -175,6 +175,7 @@ async fn reject(
                 order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, reason = reason.as_str(),
                 "order rejected"
             );
+            failpoint::pass("order-writer.rejected");
             if let Err(error) = sale::finish_release(app.store.as_ref(), &app.stock, &order).await {
                 tracing::warn!(
                     order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, %error,

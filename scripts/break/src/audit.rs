@@ -83,6 +83,14 @@ pub async fn audit(
         if live.len() > 1 {
             bail!("I2: {name} has {} live orders", live.len());
         }
+        for order in ended.iter().filter(|it| it.state == "rejected") {
+            let others = live.len() + ended.len() > rejected;
+            match order.reason.as_deref() {
+                Some("sold-out") => {}
+                Some("limit") if others => {}
+                reason => bail!("I3: {name}'s {} is rejected for {reason:?}", order.order_id),
+            }
+        }
         found.rejected += rejected;
         for order in live {
             if order.units.quantity() != shop.terms.quantity {

@@ -22,7 +22,6 @@ use tokio::{
     time::sleep,
 };
 
-pub use cast::free_port;
 pub use servers::StoreWay;
 pub use tunables::{Tunables, UNLIMITED};
 

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use domain::{Money, OrderId, SpikeId, Timestamp, spike::Settings};
+use domain::{
+    Money, OrderId, SpikeId, Timestamp,
+    spike::{Rule, Settings},
+};
 use race::{
     api::{Accepted, OrderView, PathToken, Stats},
     client::{Answer, Client, Request},
@@ -33,6 +36,8 @@ pub struct Terms {
     pub pay_within: Duration,
     /// In how long it opens.
     pub opens_in: Duration,
+    /// Whether a rule is asked about each buyer; it admits everybody.
+    pub guarded: bool,
 }
 
 impl Terms {
@@ -44,6 +49,16 @@ impl Terms {
             quantity: 1,
             pay_within: Duration::from_hours(1),
             opens_in: Duration::ZERO,
+            guarded: false,
+        }
+    }
+
+    /// So many units, two each.
+    #[must_use]
+    pub fn pairs(units: u32) -> Self {
+        Self {
+            quantity: 2,
+            ..Self::units(units)
         }
     }
 }
@@ -211,9 +226,17 @@ fn settings(terms: Terms) -> anyhow::Result<Settings> {
         },
         ends_at: now + Duration::from_hours(1),
         pay_within_secs: u32::try_from(terms.pay_within.as_secs())?,
-        rules: Vec::new(),
+        rules: terms.guarded.then(everybody).into_iter().collect(),
         expected_buyers: None,
     })
+}
+
+fn everybody() -> Rule {
+    Rule {
+        name: "everybody".to_owned(),
+        allow_if: "user.id != ''".to_owned(),
+        reason: "Only for somebody.".to_owned(),
+    }
 }
 
 /// Asks until there is an answer that is neither silence nor a refusal of the moment.

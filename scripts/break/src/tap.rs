@@ -19,9 +19,8 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use runtime::server::Listener;
+use store::testing::free_port;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
-
-use crate::fleet::free_port;
 
 /// The largest body that is passed on.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;

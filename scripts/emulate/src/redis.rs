@@ -5,6 +5,7 @@ use std::{path::Path, process::Stdio, sync::Arc, time::Duration};
 use anyhow::{Context as _, ensure};
 use r#break::guard::Guard;
 use redis::{FromRedisValue, aio::MultiplexedConnection};
+use store::testing::free_port;
 use tokio::{
     process::{Child, Command},
     time::{Instant, sleep},
@@ -33,7 +34,7 @@ impl Redis {
         std::fs::write(&ca_file, certified.cert.pem())?;
         std::fs::write(dir.join("redis.key"), certified.signing_key.serialize_pem())?;
         let password = crate::request_id();
-        let (tls, plain) = (r#break::fleet::free_port()?, r#break::fleet::free_port()?);
+        let (tls, plain) = (free_port()?, free_port()?);
         let configuration = configuration(tls, plain, &password);
         std::fs::write(dir.join("redis.conf"), configuration)?;
         let mut command = Command::new("redis-server");

@@ -43,6 +43,9 @@ pub struct OrderView {
     /// The units; none while it is queued.
     #[serde(default = "Units::none")]
     pub units: Units,
+    /// Why it was rejected, if it was.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 impl OrderView {

@@ -56,7 +56,7 @@ pub async fn expire_order(
     }
     let transitioned = store.end(order_id, Transition::Expire, now).await?;
     if let Some(order) = unfinished(&transitioned) {
-        failpoint::pass("sale.ended");
+        failpoint::pass("sale.expired");
         let finished = async {
             give_back(stock, order).await?;
             settle_money(store, order, charged, now).await

@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
 use anyhow::{bail, ensure};
 use auth::{KeySet, SigningKey};
+use store::testing::free_port;
 
 use super::{Servers, Target, Tunables};
 use crate::{
@@ -232,16 +233,4 @@ impl Cast<'_> {
             },
         })
     }
-}
-
-/// A port that is free now, below those that systems give to outgoing connections: a process that is started again finds
-/// its port as it left it.
-pub fn free_port() -> anyhow::Result<u16> {
-    for _ in 0..1000 {
-        let port = rand::random_range(18_000..30_000);
-        if local::listen(port).is_ok() {
-            return Ok(port);
-        }
-    }
-    anyhow::bail!("no port is free")
 }

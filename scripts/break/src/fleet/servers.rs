@@ -3,11 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::bail;
+use store::testing::free_port;
 
-use super::{
-    Target,
-    cast::{Cast, free_port},
-};
+use super::{Target, cast::Cast};
 use crate::{
     mariadb,
     redis::Redis,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use domain::{OrderId, OrderPlaced};
+use domain::{OrderId, OrderPlaced, SpikeId, UserId};
 use events::envelope;
 use race::{
     api::OrderView,
@@ -28,6 +28,8 @@ const PROBE_EVERY: Duration = Duration::from_millis(500);
 const AT_ONCE: u64 = 16;
 /// A buyer who is in no crowd.
 const LAST: usize = 390;
+/// How many wait for a refusal, one after the other.
+const SAMPLE: u32 = 10;
 
 /// Nobody knows whether the broker has the event: once it has, once it has not.
 pub async fn fault_03_the_broker_is_silent(fleet: &Fleet, form: Form) -> anyhow::Result<()> {
@@ -58,7 +60,9 @@ async fn away_for(fleet: &Fleet, mode: Mode, secs: u64) -> anyhow::Result<()> {
     fleet.events.set(mode);
     let open_at = Instant::now();
     sleep(Duration::from_secs(secs)).await;
+    let mut refused = None;
     if mode != Mode::Silent {
+        refused = Some(refused_at_once(fleet, mode).await?);
         let pending = shop.stats().await?.redis.map_or(0, |redis| redis.pending);
         ensure!(pending > 0, "I8: nothing is kept while the broker is away");
         let (sent, _) = fleet.events.counts();
@@ -71,7 +75,33 @@ async fn away_for(fleet: &Fleet, mode: Mode, secs: u64) -> anyhow::Result<()> {
     let shopper = shop.goes_on(LAST).await?;
     ensure!(shopper.accepted == [reserved], "I8: not what was reserved");
     shoppers.push(shopper);
-    all_is_well(&shop, &shoppers).await.map(drop)
+    all_is_well(&shop, &shoppers).await?;
+    if let Some(shop) = refused {
+        let shoppers = shop.crowd(0, SAMPLE, Duration::ZERO).ends().await;
+        all_is_well(&shop, &shoppers).await?;
+    }
+    Ok(())
+}
+
+/// Measures how long those wait who order while the breaker is open, one after the other; where they do.
+async fn refused_at_once(fleet: &Fleet, mode: Mode) -> anyhow::Result<Shop<'_>> {
+    let shop = Shop::open(fleet, Terms::units(SAMPLE)).await?;
+    let mut waits = Vec::new();
+    for buyer in 0..SAMPLE {
+        let order = shop.order(usize::try_from(buyer)?).await?;
+        let sent_at = Instant::now();
+        let answer = fleet.client.send(&order).await?;
+        if answer.outcome() == "503 unconfirmed" {
+            waits.push(sent_at.elapsed().as_millis());
+        }
+    }
+    waits.sort_unstable();
+    let (median, most) = (waits.get(waits.len() / 2), waits.last());
+    println!(
+        "  {mode:?}: {} of {SAMPLE} orders refused while the breaker was open, in {median:?} ms (median), {most:?} ms (most)",
+        waits.len()
+    );
+    Ok(shop)
 }
 
 /// The first who buys is answered 503, and may see the reservation.
@@ -103,7 +133,7 @@ pub async fn fault_05_every_event_comes_ten_times(
     _form: Form,
 ) -> anyhow::Result<()> {
     fleet.events.set(Mode::Repeat(10));
-    let shop = Shop::open(fleet, Terms::units(20)).await?;
+    let shop = Shop::open(fleet, Terms::pairs(20)).await?;
     let mut shoppers = shop.crowd(0, 30, Duration::from_secs(1)).ends().await;
     all_is_well(&shop, &shoppers).await?;
     let with_order = shoppers.iter().find_map(|shopper| match &shopper.end {
@@ -145,7 +175,7 @@ fn broker(fleet: &Fleet) -> anyhow::Result<Client> {
 
 /// Each ends in the dead letters, alone.
 pub async fn fault_07_poison_among_good_events(fleet: &Fleet, _form: Form) -> anyhow::Result<()> {
-    let before = dead_letters(fleet).await?;
+    let before = dead_letters(fleet).await?.len();
     let shop = Shop::open(fleet, Terms::units(20)).await?;
     let crowd = shop.crowd(0, 30, Duration::from_secs(1));
     let broker = broker(fleet)?;
@@ -169,23 +199,71 @@ pub async fn fault_07_poison_among_good_events(fleet: &Fleet, _form: Form) -> an
     let shoppers = crowd.ends().await;
     all_is_well(&shop, &shoppers).await?;
     until("all poison is a dead letter", async || {
-        Ok(dead_letters(fleet).await? == due)
+        Ok(dead_letters(fleet).await?.len() == due)
+    })
+    .await?;
+    sent_again_by_who_dies(fleet, &shop).await
+}
+
+/// An event of a spike that nobody knows is sent again by somebody who dies before it is noted, and once more: it is one
+/// letter, whatever comes back.
+async fn sent_again_by_who_dies(fleet: &Fleet, shop: &Shop<'_>) -> anyhow::Result<()> {
+    let now = runtime::clock::system()();
+    let event = OrderPlaced {
+        order_id: OrderId::mint(now, rand::random()),
+        spike_id: SpikeId::mint(now, rand::random()),
+        user_id: UserId::mint(now, rand::random()),
+        units: [1].into_iter().collect(),
+    };
+    let sent = Request::post("/").body(envelope::CONTENT_TYPE, envelope::write(&event));
+    broker(fleet)?.send(&sent).await?.success("the broker")?;
+    let order_id = event.order_id.to_string();
+    let letters = async || {
+        let letters = dead_letters(fleet).await?;
+        let ours = letters.into_iter().filter(|letter| {
+            let body = letter["body"].as_str().unwrap_or_default();
+            body.contains(&order_id)
+        });
+        anyhow::Ok(ours.collect::<Vec<Value>>())
+    };
+    until("it is a dead letter", async || {
+        Ok(letters().await?.len() == 1)
+    })
+    .await?;
+    let id = letters().await?[0]["id"].clone();
+    let id = id.as_str().context("no id")?;
+    let redrive = Request::post(format!("/admin/dead-letters/{id}/redrive"));
+    let service = fleet.function("dead-letter");
+    let before = service.life().aborted;
+    service.arm("dead-letter.sent", 1).await?;
+    let again = shop.admin(redrive).await?;
+    ensure!(service.life().aborted > before, "it did not die");
+    ensure!(
+        again.status.as_u16() == 202,
+        "sent again: {}",
+        again.outcome()
+    );
+    until("it has come back as the one letter", async || {
+        let letters = letters().await?;
+        Ok(letters.len() == 1 && letters[0]["redriven_at"].is_null())
     })
     .await
 }
 
-/// How many there are.
-pub async fn dead_letters(fleet: &Fleet) -> anyhow::Result<usize> {
+/// All that there are.
+pub async fn dead_letters(fleet: &Fleet) -> anyhow::Result<Vec<Value>> {
     let mut path = "/admin/dead-letters".to_owned();
-    let mut count = 0;
+    let mut found = Vec::new();
     loop {
         let request = Request::get(path).bearer(&fleet.admin_bearer);
         let page = crate::shop::settle(&fleet.client, &request).await?;
-        let page: Value = page.success("the dead letters")?.json()?;
-        count += page["dead_letters"].as_array().map_or(0, Vec::len);
+        let mut page: Value = page.success("the dead letters")?.json()?;
+        if let Value::Array(letters) = page["dead_letters"].take() {
+            found.extend(letters);
+        }
         match page["next"].as_str() {
             Some(cursor) => path = format!("/admin/dead-letters?cursor={cursor}"),
-            None => return Ok(count),
+            None => return Ok(found),
         }
     }
 }

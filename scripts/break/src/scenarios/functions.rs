@@ -16,13 +16,14 @@ use crate::{
     audit::{Allowed, audit, rest},
     fleet::Fleet,
     service::DEADLINE,
-    shop::{End, Shop, Shopper, Terms},
+    shop::{End, Shop, Shopper, Terms, settle},
     tap::Mode,
 };
 
 /// A sale during which `function` dies at a failpoint, and is not missed.
 async fn dies_during_a_sale(
     fleet: &Fleet,
+    terms: Terms,
     function: &str,
     failpoint: &str,
     passing: u32,
@@ -31,7 +32,7 @@ async fn dies_during_a_sale(
     let service = fleet.function(function);
     let before = service.life().aborted;
     service.arm(failpoint, passing).await?;
-    let shop = Shop::open(fleet, Terms::units(8)).await?;
+    let shop = Shop::open(fleet, terms).await?;
     let crowd = shop.crowd(0, 12, Duration::from_millis(500));
     service.died(before).await.with_context(context)?;
     let shoppers = crowd.ends().await;
@@ -86,7 +87,7 @@ pub async fn fault_01_killed_between_reserve_and_publish(
     };
     all_is_well(&shop, &[shopper, stranger]).await?;
     for passing in 1..=form.pick(1, 6) {
-        dies_during_a_sale(fleet, "spike", "spike.reserved", passing).await?;
+        dies_during_a_sale(fleet, Terms::units(8), "spike", "spike.reserved", passing).await?;
     }
     Ok(())
 }
@@ -97,7 +98,7 @@ pub async fn fault_02_killed_after_the_brokers_ack(
     form: Form,
 ) -> anyhow::Result<()> {
     for passing in [1, 4, 6, 8].into_iter().take(form.pick(2, 4)) {
-        dies_during_a_sale(fleet, "spike", "spike.published", passing).await?;
+        dies_during_a_sale(fleet, Terms::units(8), "spike", "spike.published", passing).await?;
     }
     Ok(())
 }
@@ -113,7 +114,7 @@ pub async fn fault_09_the_writer_is_killed_around_its_commit(
         "order-writer.acked",
     ] {
         for passing in [2, 1, 5, 8].into_iter().take(form.pick(1, 4)) {
-            dies_during_a_sale(fleet, "order-writer", failpoint, passing).await?;
+            dies_during_a_sale(fleet, Terms::pairs(16), "order-writer", failpoint, passing).await?;
         }
     }
     Ok(())
@@ -145,7 +146,7 @@ pub async fn fault_17_two_sweepers_killed_at_every_step(
         all_is_well(&shop, &shoppers).await.context(failpoint)?;
         fleet.restore().await?;
     }
-    for failpoint in ["sale.ended", "sale.released"] {
+    for failpoint in ["sale.expired", "sale.released"] {
         let died = || {
             sweepers
                 .map(|sweeper| sweeper.life().aborted)
@@ -158,16 +159,16 @@ pub async fn fault_17_two_sweepers_killed_at_every_step(
         }
         let terms = Terms {
             pay_within: Duration::from_secs(1),
-            ..Terms::units(8)
+            ..Terms::pairs(16)
         };
         let shop = Shop::open(fleet, terms).await?;
         let shoppers = shop.crowd(0, 8, Duration::from_millis(200)).ends().await;
         until(failpoint, async || Ok(died() > before)).await?;
         until("all orders expire", async || {
-            Ok(shop.stats().await?.store.free == 8)
+            Ok(shop.stats().await?.store.free == 16)
         })
         .await?;
-        let found = audit(&shop, &shoppers, 8, Allowed::Nothing).await?;
+        let found = audit(&shop, &shoppers, 16, Allowed::Nothing).await?;
         ensure!(found.live.is_empty(), "I6: an expired order is live");
         fleet.restore().await?;
     }
@@ -179,7 +180,7 @@ pub async fn fault_19_cancel_and_pay_are_killed_between_store_and_redis(
     fleet: &Fleet,
     _form: Form,
 ) -> anyhow::Result<()> {
-    let shop = Shop::open(fleet, Terms::units(6)).await?;
+    let shop = Shop::open(fleet, Terms::pairs(12)).await?;
     let mut shoppers = shop.crowd(0, 6, Duration::from_millis(200)).ends().await;
     all_is_well(&shop, &shoppers).await?;
     let steps = [
@@ -215,8 +216,8 @@ pub async fn fault_19_cancel_and_pay_are_killed_between_store_and_redis(
         let refused = shop.ask(&shoppers[index].buyer, other).await?;
         ensure!(!refused.status.is_success(), "I6: {failpoint}: both win");
     }
-    until("both units are free", async || {
-        Ok(rest(&shop).await?.store.free == 2)
+    until("the units of both are free", async || {
+        Ok(rest(&shop).await?.store.free == 4)
     })
     .await?;
     sleep(FLAG).await;
@@ -254,7 +255,39 @@ pub async fn fault_20_changes_of_a_sale_are_killed_half_way(
         let found = audit(&shop, &shoppers, stock.max(5), Allowed::Nothing).await;
         crate::audit::sold_out(&shop, &found.context(failpoint)?).context(failpoint)?;
     }
-    paused_and_made(fleet).await
+    paused_and_made(fleet).await?;
+    deleted(fleet).await
+}
+
+/// Nobody knows it any more, although Redis still has it.
+async fn deleted(fleet: &Fleet) -> anyhow::Result<()> {
+    let terms = Terms {
+        opens_in: Duration::from_secs(2),
+        ..Terms::units(5)
+    };
+    let shop = Shop::open(fleet, terms).await?;
+    let service = fleet.function("admin-spikes");
+    let before = service.life().aborted;
+    service.arm("admin-spikes.deleted", 1).await?;
+    let path = format!("/admin/spikes/{}", shop.spike_id);
+    let delete = reqwest::Client::new()
+        .delete(format!("{}{path}", fleet.base_url))
+        .header(header::AUTHORIZATION, &fleet.admin_bearer)
+        .header(header::IF_MATCH, "\"1\"");
+    let answer = delete.send().await;
+    let is_done = answer.is_ok_and(|answer| answer.status().is_success());
+    ensure!(!is_done, "a process that died has answered");
+    service.died(before).await?;
+    let shown = shop.admin(Request::get(path)).await?;
+    ensure!(shown.status.as_u16() == 404, "it is {}", shown.outcome());
+    sleep(terms.opens_in).await;
+    // Whoever has no path token cannot order.
+    if let Ok(order) = shop.order(0).await {
+        let bought = settle(&fleet.client, &order).await?;
+        let sells = bought.status.is_success();
+        ensure!(!sells, "a deleted spike sells: {}", bought.outcome());
+    }
+    Ok(())
 }
 
 async fn paused_and_made(fleet: &Fleet) -> anyhow::Result<()> {

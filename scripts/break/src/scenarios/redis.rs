@@ -3,24 +3,25 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
+use store::testing::free_port;
 use tokio::time::{Instant, sleep};
 
-use super::{Form, functions::until};
+use super::{FLAG, Form, all_is_well, functions::until};
 use crate::{
     audit::{Allowed, audit, rest, sold_out},
-    fleet::{Fleet, free_port},
+    fleet::Fleet,
     redis::Redis,
     shop::{Shop, Shopper, Terms},
 };
 
-const UNITS: u32 = 40;
+const UNITS: u32 = 80;
 const BUYERS: u32 = 60;
 
 /// Five times what is due.
 const LOADED_WITHIN: Duration = Duration::from_secs(10);
 
 fn terms() -> Terms {
-    Terms::units(UNITS)
+    Terms::pairs(UNITS)
 }
 
 /// Units that were another's came free again when the orders that should have got them were rejected; somebody who comes
@@ -89,13 +90,54 @@ pub async fn fault_10_redis_restarts_with_an_older_state(
             .await
             .with_context(context)?;
     }
-    Ok(())
+    rejected_by_who_dies(fleet).await
 }
 
-/// It restarts empty, and whoever loads the sale first dies while it does.
+/// All is sold when Redis goes back, so that whoever comes then is promised what is another's, and is told so in the end,
+/// although the writer dies with the release undone.
+async fn rejected_by_who_dies(fleet: &Fleet) -> anyhow::Result<()> {
+    let writer = fleet.function("order-writer");
+    let before = writer.life().aborted;
+    let shop = Shop::open(fleet, terms()).await?;
+    let key = format!("spike:{{{}}}:sale", shop.spike_id);
+    // An audit that was still wanted then would mend all before anybody comes.
+    until("the sale is audited", async || {
+        let redis = fleet.redis.lock().await;
+        redis.command::<bool>(&["HEXISTS", &key, "audited"]).await
+    })
+    .await?;
+    let mark = {
+        let redis = fleet.redis.lock().await;
+        let always = ["CONFIG", "SET", "appendfsync", "always"];
+        let () = redis.command(&always).await?;
+        redis.mark()?
+    };
+    let mut shoppers = shop.crowd(0, BUYERS, Duration::from_secs(1)).ends().await;
+    all_is_well(&shop, &shoppers).await?;
+    writer.arm("order-writer.rejected", 1).await?;
+    {
+        let mut redis = fleet.redis.lock().await;
+        redis.kill().await?;
+        redis.set_back(&mark)?;
+        redis.start_again().await?;
+    }
+    sleep(FLAG).await;
+    let skipped = shoppers.len();
+    let late = shop.crowd(skipped, 20, Duration::ZERO);
+    shoppers.extend(late.ends().await);
+    writer.died(before).await.context("order-writer.rejected")?;
+    let rest = late_buyers_get_the_rest(&shop, shoppers).await;
+    rest.context("order-writer.rejected")
+}
+
+/// It restarts empty, verdicts included, and whoever loads the sale first dies while it does.
 pub async fn fault_11_redis_is_wiped(fleet: &Fleet, _form: Form) -> anyhow::Result<()> {
     for failpoint in [None, Some("sale.counted"), Some("sale.loaded")] {
-        let shop = Shop::open(fleet, terms()).await?;
+        let terms = Terms {
+            guarded: true,
+            ..terms()
+        };
+        let shop = Shop::open(fleet, terms).await?;
         let loaders = ["spike", "sweeper", "second-sweeper"].map(|name| fleet.function(name));
         let died = || loaders.map(|it| it.life().aborted).iter().sum::<u32>();
         if let Some(failpoint) = failpoint {

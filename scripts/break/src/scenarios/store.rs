@@ -22,7 +22,7 @@ const LAST: usize = 390;
 
 /// Once it hangs, once it is gone. 202s go on, their orders are queued meanwhile, and nothing becomes a dead letter.
 pub async fn fault_14_the_store_is_away(fleet: &Fleet, form: Form) -> anyhow::Result<()> {
-    let before = dead_letters(fleet).await?;
+    let before = dead_letters(fleet).await?.len();
     let shop = Shop::open(fleet, Terms::units(40)).await?;
     let crowd = shop.crowd(0, 50, Duration::from_secs(4));
     sleep(Duration::from_secs(1)).await;
@@ -53,7 +53,7 @@ pub async fn fault_14_the_store_is_away(fleet: &Fleet, form: Form) -> anyhow::Re
     }
     let shoppers = crowd.ends().await;
     all_is_well(&shop, &shoppers).await?;
-    let after = dead_letters(fleet).await?;
+    let after = dead_letters(fleet).await?.len();
     ensure!(after == before, "{} dead letters", after - before);
     // It answers again at once.
     let list = shop.admin(Request::get("/admin/spikes")).await?;

@@ -1,5 +1,5 @@
-//! The images of `spike` and `order-writer`, of the test build: they run read-only and not as root, find the servers by
-//! their names, and a sale goes through them as it goes through processes.
+//! The images of `spike` and `order-writer`, of the test build: they run read-only and not as root, find Redis, `MariaDB` and
+//! the broker by their names, and a sale goes through them as it goes through processes.
 
 mod containers;
 mod names;
@@ -14,7 +14,7 @@ use std::{
 
 use r#break::{
     audit::{Allowed, audit},
-    fleet::Fleet,
+    fleet::{Fleet, Target},
     service::Signal,
     shop::{Shop, Terms},
 };
@@ -77,7 +77,7 @@ fn holds_one_program(files: &[String]) {
 }
 
 async fn sell(programs: &Path, containers: &Containers) {
-    let fleet = Fleet::start(programs).await.unwrap();
+    let fleet = Fleet::start_on(Target::Knative, programs).await.unwrap();
     let running = containers.running("{{.State.Pid}}");
     assert_eq!(running.len(), FUNCTIONS.len(), "{running:?}");
     for id in running {

@@ -139,6 +139,7 @@ async fn fault_27_somebody_elses_order_is_answered_as_an_unknown_one() {
         }
     }
     stage.state(owner, &theirs, "placed").await;
+    stage.at_rest(&spike).await;
 }
 
 #[tokio::test]

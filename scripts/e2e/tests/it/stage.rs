@@ -1,6 +1,7 @@
 //! What the tests stand on: a running system, its operator, people, and spikes.
 
 mod system;
+mod witness;
 
 use std::{
     sync::{

@@ -139,6 +139,7 @@ fn more_latecomers_come_than_can_get_something_unless_they_were_too_many() {
 }
 fn order(seed: u8, units: &[u32]) -> OrderView {
     OrderView {
+        reason: None,
         order_id: OrderId::mint(Timestamp::from_millis(1), [seed; 10]),
         state: "placed".to_owned(),
         spike_id: None,

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     process::{Child, Command, Stdio},
     sync::{
         Arc, LazyLock,
@@ -19,6 +19,7 @@ use url::Url;
 use crate::{
     MySqlStore, Store,
     mysql::{PATIENT, Patience},
+    testing::free_port,
 };
 
 /// Makes the server's files, runs it, and kills it when its standard input ends, which happens at the latest when the
@@ -80,11 +81,9 @@ pub fn mariadb() -> MariaDb {
 #[must_use]
 pub fn mariadb_with(args: &[&str]) -> MariaDb {
     let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("no directory: {error}"));
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
-    let free = free.unwrap_or_else(|error| panic!("no free port: {error}"));
     let mut server = MariaDb {
         dir,
-        port: free.port(),
+        port: free_port().unwrap_or_else(|error| panic!("{error}")),
         args: args.iter().map(ToString::to_string).collect(),
         keeper: None,
     };

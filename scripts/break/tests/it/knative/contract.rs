@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use r#break::{
-    fleet::{Fleet, free_port},
+    fleet::Fleet,
     scenarios::all_is_well,
     service::{DEADLINE, Life, Service, Signal},
     shop::{Shop, Terms},
@@ -14,6 +14,7 @@ use futures::future::try_join_all;
 use http::{Request, Version};
 use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use store::testing::free_port;
 use tokio::time::{Instant, sleep};
 
 const FUNCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../functions");

@@ -30,13 +30,13 @@ const SLOW: Duration = Duration::from_millis(50);
 
 /// As what is not answered, and unlike every other 4xx.
 pub(super) async fn too_many_requests_are_delivered_again(fleet: &Fleet) -> anyhow::Result<()> {
-    let before = dead_letters(fleet).await?;
+    let before = dead_letters(fleet).await?.len();
     let shop = Shop::open(fleet, Terms::units(10)).await?;
     fleet.deliveries.set(Mode::First(3, Answer::TooMany));
     let shoppers = shop.crowd(0, 12, Duration::ZERO).ends().await;
     all_is_well(&shop, &shoppers).await?;
     let (_, refused) = fleet.deliveries.counts();
-    let after = dead_letters(fleet).await?;
+    let after = dead_letters(fleet).await?.len();
     ensure!(
         (refused, after) == (3, before),
         "{refused} refused, {after} letters"

@@ -34,6 +34,7 @@ fn part(json: &Value) -> String {
 #[tokio::test]
 async fn fault_25_no_header_of_a_token_makes_the_system_fetch_anything() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let attacker = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/keys.json", attacker.local_addr().unwrap());
     for name in ["jku", "x5u", "kid", "iss"] {
@@ -48,6 +49,7 @@ async fn fault_25_no_header_of_a_token_makes_the_system_fetch_anything() {
     // Nor a moment later, behind the answers' back.
     let asked = tokio::time::timeout(A_MOMENT, attacker.accept()).await;
     assert!(asked.is_err(), "it was asked");
+    witness.finds_all_well().await;
 }
 
 #[tokio::test]
@@ -124,6 +126,7 @@ fn names(answer: &Answer) -> Vec<String> {
 #[tokio::test]
 async fn fault_32_unknown_names_and_wrong_passwords_get_the_same_answers_and_the_same_waits() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let (known, unknown) = (new_name(), new_name());
     stage.register(&known).await.expect("201");
     let (mut of_known, mut of_unknown) = (Vec::new(), Vec::new());
@@ -159,6 +162,7 @@ async fn fault_32_unknown_names_and_wrong_passwords_get_the_same_answers_and_the
         (answer.outcome() != "429 slow-down").then_some(answer)
     };
     until("the wait is over", back).await.expect("200");
+    witness.finds_all_well().await;
 }
 
 /// One login; whoever is told that the passwords wait in line tries again.
@@ -189,4 +193,5 @@ async fn fault_32_buyers_buy_while_passwords_are_guessed() {
         |outcome: &String| ["401 bad-credentials", "503 busy"].contains(&outcome.as_str());
     assert!(outcomes.iter().all(refused), "{outcomes:?}");
     stage.state(&buyer, &order, "placed").await;
+    stage.at_rest(&spike).await;
 }

@@ -71,6 +71,7 @@ fn check(answer: &Answer, what: &str) {
 #[tokio::test]
 async fn fault_22_a_malformed_body_is_a_400_on_every_operation_that_takes_one() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let mut things = Things::new(&stage).await;
     let document = stage.client.document().unwrap().clone();
     let operations = document.operations().into_iter();
@@ -89,11 +90,13 @@ async fn fault_22_a_malformed_body_is_a_400_on_every_operation_that_takes_one() 
             check(&answer, &what);
         }
     }
+    witness.finds_all_well().await;
 }
 
 #[tokio::test]
 async fn fault_22_a_malformed_line_of_an_import_is_told_and_harms_no_other() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let good = json!({ "username": new_name() });
     let bad = bad_bodies(&json!({ "username": new_name() }));
     let mut body = Vec::new();
@@ -108,6 +111,7 @@ async fn fault_22_a_malformed_line_of_an_import_is_told_and_harms_no_other() {
     let imported = imported.json();
     assert_eq!(imported["failed_total"], bad.len(), "{imported}");
     assert_eq!(imported["created"], 1, "{imported}");
+    witness.finds_all_well().await;
 }
 
 const INJECTIONS: [&str; 9] = [
@@ -125,6 +129,7 @@ const INJECTIONS: [&str; 9] = [
 #[tokio::test]
 async fn fault_28_injections_in_ids_and_names_are_refused() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let document = stage.client.document().unwrap().clone();
     let things = Things::new(&stage).await;
     for injection in INJECTIONS {
@@ -157,11 +162,13 @@ async fn fault_28_injections_in_ids_and_names_are_refused() {
             stage.admin(call).await.expect("400 malformed");
         }
     }
+    witness.finds_all_well().await;
 }
 
 #[tokio::test]
 async fn fault_28_injections_in_texts_are_kept_as_plain_text_or_refused() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let person = stage.person().await;
     for injection in INJECTIONS {
         let is_plain = !injection.chars().any(char::is_control);
@@ -188,11 +195,13 @@ async fn fault_28_injections_in_texts_are_kept_as_plain_text_or_refused() {
         let access = Call::get(format!("/spikes/{spike}/access")).bearer(&person.token);
         assert_eq!(stage.send(access).await.json()["allowed"], false);
     }
+    witness.finds_all_well().await;
 }
 
 #[tokio::test]
 async fn fault_29_rule_bombs_are_refused_when_they_are_saved() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let nested = |times: usize| format!("{}true{}", "(".repeat(times), ")".repeat(times));
     // Well-formed: what is refused is the nesting.
     let maps = (0..4).fold("[1, 2]".to_owned(), |inner, depth| {
@@ -221,11 +230,13 @@ async fn fault_29_rule_bombs_are_refused_when_they_are_saved() {
     let megabyte = json!({ "name": "bomb", "allow_if": "x".repeat(1 << 20), "reason": "No." });
     let call = Call::post("/admin/spikes").json(&settings(json!({ "rules": [megabyte] })));
     stage.admin(call).await.expect("413 too-large");
+    witness.finds_all_well().await;
 }
 
 #[tokio::test]
 async fn fault_29_a_rule_that_fails_at_run_time_denies() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let person = stage.person().await;
     for allow_if in [
         "user.attributes.nothing > 1",
@@ -243,4 +254,5 @@ async fn fault_29_a_rule_that_fails_at_run_time_denies() {
         let denied = stage.order(&person, &spike, 1).await.expect("403 denied");
         assert_eq!(denied.text("detail"), "It failed.", "{allow_if}");
     }
+    witness.finds_all_well().await;
 }

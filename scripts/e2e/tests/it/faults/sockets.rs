@@ -84,6 +84,7 @@ fn assert_closed_with(answer: &str, status: &str, code: &str, what: &str) {
 #[tokio::test]
 async fn fault_22_what_is_no_request_is_refused_and_smuggles_nothing_in() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let inner = "GET /spikes HTTP/1.1\r\nhost: spike\r\n\r\n";
     let requests: Vec<Vec<u8>> = vec![
         b"\0\0\0\0\r\n\r\n".to_vec(),
@@ -119,11 +120,13 @@ async fn fault_22_what_is_no_request_is_refused_and_smuggles_nothing_in() {
         );
     }
     stage.send(Call::get("/spikes")).await.expect("200");
+    witness.finds_all_well().await;
 }
 
 #[tokio::test]
 async fn fault_23_a_body_that_claims_10_mb_is_refused_unread_by_every_operation() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let things = Things::new(&stage).await;
     let document = stage.client.document().unwrap().clone();
     let operations = document.operations().into_iter();
@@ -137,11 +140,13 @@ async fn fault_23_a_body_that_claims_10_mb_is_refused_unread_by_every_operation(
             assert_closed_with(&answer, "413", "too-large", &operation.key());
         }
     }
+    witness.finds_all_well().await;
 }
 
 #[tokio::test]
 async fn fault_23_bodies_that_are_or_become_too_large_are_refused_while_they_come() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let things = Things::new(&stage).await;
     let document = stage.client.document().unwrap().clone();
     let operations = document.operations().into_iter();
@@ -156,11 +161,13 @@ async fn fault_23_bodies_that_are_or_become_too_large_are_refused_while_they_com
         let answer = exchange(&stage, endless.into_bytes()).await;
         assert_closed_with(&answer, "413", "too-large", &operation.key());
     }
+    witness.finds_all_well().await;
 }
 
 #[tokio::test]
 async fn fault_23_a_body_that_is_longer_than_it_says_is_no_second_request_of_ours() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let body = r#"{"username":"x"}"#;
     let head = format!(
         "POST /users/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
@@ -177,6 +184,7 @@ async fn fault_23_a_body_that_is_longer_than_it_says_is_no_second_request_of_our
         .map(|it| &it[..3])
         .collect();
     assert_eq!(statuses, ["400", "400"], "{answer}");
+    witness.finds_all_well().await;
 }
 
 /// A connection that only costs: what it sends, and whether it goes on sending.

@@ -17,6 +17,7 @@ use crate::{
 #[tokio::test]
 async fn fault_25_a_forged_token_gets_one_identical_401_on_every_route_that_asks_for_one() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let things = Things::new(&stage).await;
     let plain = stage
         .send(Call::get("/orders"))
@@ -62,11 +63,13 @@ async fn fault_25_a_forged_token_gets_one_identical_401_on_every_route_that_asks
             .await
             .expect("200");
     }
+    witness.finds_all_well().await;
 }
 
 #[tokio::test]
 async fn fault_26_a_spent_refresh_token_takes_its_whole_family_down() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let first = refresh_token(&stage).await;
     let second = present(&stage, "refresh", &first)
         .await
@@ -90,11 +93,13 @@ async fn fault_26_a_spent_refresh_token_takes_its_whole_family_down() {
     present(&stage, "refresh", &other)
         .await
         .expect("401 bad-refresh-token");
+    witness.finds_all_well().await;
 }
 
 #[tokio::test]
 async fn fault_30_operators_routes_refuse_before_they_read_the_body() {
     let stage = stage().await;
+    let witness = stage.witness().await;
     let things = Things::new(&stage).await;
     let user = things.owner.token.clone();
     let forged = auth::testing::token_for(stage.admin.user_id, &[Role::Admin], now());
@@ -129,4 +134,5 @@ async fn fault_30_operators_routes_refuse_before_they_read_the_body() {
         .send(import.bearer(&user))
         .await
         .expect("403 forbidden");
+    witness.finds_all_well().await;
 }
