@@ -7,6 +7,8 @@ mod gateway;
 #[cfg(test)]
 mod market;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod race;
 #[cfg(test)]
 mod stage;
