@@ -1,6 +1,7 @@
 //! What Lambda sees of a function: answers to each kind of invocation. The wire itself is `lambda_http`'s.
 
 mod gateway;
+mod hostile;
 mod queue;
 
 use std::sync::atomic::{AtomicU32, Ordering};
