@@ -8,7 +8,8 @@
 //! Environment:
 //! - `STORE_URL`.
 //! - On Knative (`KUBERNETES_SERVICE_HOST`, `KUBERNETES_SERVICE_PORT` are the kubelet's): a mounted service account token
-//!   that may `get` and `patch` the three Services; `KNATIVE_NAMESPACE`, else the namespace of the service account.
+//!   that may `get` and `patch` the three Services, in `SERVICE_ACCOUNT_DIR` if not where the kubelet mounts it;
+//!   `KNATIVE_NAMESPACE`, else the namespace of the service account.
 //! - On AWS (`AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` are Lambda's):
 //!   `FUNCTION_PREFIX`, what stands before the functions' names (none); `AWS_ENDPOINT_URL_LAMBDA`, if not the region's own.
 //! - `SPIKE_BUYERS_PER_INSTANCE`, `SPIKE_TOKEN_BUYERS_PER_INSTANCE`, `ACCESS_CHECK_BUYERS_PER_INSTANCE`: how many expected
@@ -20,7 +21,10 @@
 pub mod capacity;
 mod error;
 pub mod plan;
+mod platform;
 mod run;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 use std::sync::Arc;
 
@@ -34,6 +38,7 @@ use capacity::Capacity;
 use plan::Bounds;
 
 pub use error::Error;
+pub use platform::{Platform, platform};
 pub use run::run;
 
 /// A function that all buyers call in the first second, and how many of them one instance is enough for.

@@ -11,10 +11,9 @@ use store::Placement;
 
 use super::*;
 
-mod cluster;
 mod refusals;
 
-use cluster::Cluster;
+use testing::Cluster;
 
 const NAMES: [&str; 3] = ["spike", "spike-token", "access-check"];
 const NOTE: &str = r#"{"before":"1","set":"5"}"#;
@@ -60,7 +59,7 @@ impl Rig {
         let capacity = Knative::new(
             &self.cluster.url.parse().unwrap(),
             self.cluster.ca_pem.as_bytes(),
-            "shop",
+            testing::NAMESPACE,
             self.cluster.token_file(),
         );
         AppState {

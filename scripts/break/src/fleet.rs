@@ -14,6 +14,7 @@ use std::{
 
 use auth::SigningKey;
 use http::HeaderValue;
+use prewarm::testing::Cluster;
 use race::{client::Client, users::Buyer};
 use tempfile::TempDir;
 use tokio::{
@@ -97,6 +98,8 @@ pub struct Fleet {
     pub functions: Vec<Service>,
     /// The process in front of the gateway, where there is one.
     pub nginx: Option<Service>,
+    /// Who scales the functions, on the Knative target.
+    pub cluster: Option<Cluster>,
     /// Where events and timers are called, on the Knative target.
     pub inside: Door,
     /// Watches over what is started.
@@ -184,6 +187,7 @@ impl Fleet {
             broker: servers.broker,
             functions,
             nginx,
+            cluster: servers.cluster,
             inside,
             guard,
             dir,

@@ -28,6 +28,9 @@ const SETTINGS: [&str; 10] = [
 /// Makes the server's files in `dir`, with the database and its account.
 pub async fn install(dir: &Path) -> anyhow::Result<()> {
     fs::create_dir(dir)?;
+    // A server that starts deletes what it takes for temporary files of an earlier one.
+    let temporary = dir.join("tmp");
+    fs::create_dir(&temporary)?;
     let sql = format!(
         "CREATE DATABASE IF NOT EXISTS {NAME};\n\
          CREATE USER IF NOT EXISTS '{NAME}'@'%' IDENTIFIED BY '{NAME}';\n\
@@ -40,7 +43,7 @@ pub async fn install(dir: &Path) -> anyhow::Result<()> {
     install.arg("--innodb-log-file-size=16M");
     install.arg(format!("--user={}", user().await?));
     install.arg(format!("--datadir={}", dir.join("data").display()));
-    install.stdin(Stdio::null());
+    install.env("TMPDIR", temporary).stdin(Stdio::null());
     let output = install.output().await.context("mariadb-install-db")?;
     let error = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "mariadb-install-db: {error}");
@@ -55,6 +58,7 @@ pub async fn arguments(dir: &Path, port: u16) -> anyhow::Result<Vec<String>> {
     for (name, file) in [
         ("datadir", "data"),
         ("socket", "sock"),
+        ("tmpdir", "tmp"),
         ("init-file", "init.sql"),
     ] {
         arguments.push(format!("--{name}={}", dir.join(file).display()));

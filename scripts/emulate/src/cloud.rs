@@ -24,6 +24,7 @@ use tokio::{
 };
 
 use crate::{
+    capacity::Provisioned,
     gateway::{BODY_BYTES_MAX, Gateway, Routes},
     http::Server,
     lambda::{Function, Recipe},
@@ -133,8 +134,10 @@ impl Cloud {
         let redrive = (times.receives_max, Arc::clone(&dead_letters));
         let orders = Queue::new(&format!("{PREFIX}orders"), times.visibility, Some(redrive));
         let signing_key_file = dir.join("signing-key.pem");
+        let names = declared.keys().map(|name| format!("{PREFIX}{name}"));
+        let provisioned = Provisioned::new(names);
         let kept = Kept::new(&signing_key_file, &redis)?;
-        let mut services = Services::start(engine_port, &orders, kept.service)?;
+        let mut services = Services::start(engine_port, &orders, kept.service, provisioned)?;
         let environment = Environment {
             issuer: base_url.clone(),
             ports: services.ports,

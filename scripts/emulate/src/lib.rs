@@ -7,6 +7,7 @@
 //! authorizer (the functions verify tokens themselves; this is `verify_tokens_at_edge = false`), throttles of the gateway,
 //! signatures of requests, MD5 sums of messages.
 
+pub mod capacity;
 pub mod cloud;
 pub mod gateway;
 pub mod http;

@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
 use anyhow::{bail, ensure};
 use auth::{KeySet, SigningKey};
+use prewarm::testing::Cluster;
 use store::testing::free_port;
 
 use super::{Servers, Target, Tunables};
@@ -29,7 +30,8 @@ const KILLED: [&str; 11] = [
     "dead-letter",
 ];
 /// What are processes of their own besides, where all are. The second `spike` runs when it is asked to.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
+    "prewarm",
     "register",
     "login",
     "refresh",
@@ -168,6 +170,9 @@ impl Cast<'_> {
                 let value = self.value(name, &variable, given, key, servers)?;
                 recipe.environment.push((variable, value));
             }
+            if let ("prewarm", Some(cluster)) = (*name, &servers.cluster) {
+                recipe.environment.extend(in_cluster(cluster)?);
+            }
             functions.push(self.start(recipe));
         }
         for service in functions.iter().chain([&servers.broker]) {
@@ -233,4 +238,22 @@ impl Cast<'_> {
             },
         })
     }
+}
+
+/// What the kubelet tells a process.
+fn in_cluster(cluster: &Cluster) -> anyhow::Result<[(String, String); 3]> {
+    let url: url::Url = cluster.url.parse()?;
+    let (host, port) = (url.host_str(), url.port());
+    Ok([
+        (
+            "KUBERNETES_SERVICE_HOST",
+            host.unwrap_or_default().to_owned(),
+        ),
+        ("KUBERNETES_SERVICE_PORT", port.unwrap_or(443).to_string()),
+        (
+            "SERVICE_ACCOUNT_DIR",
+            cluster.account().display().to_string(),
+        ),
+    ]
+    .map(|(name, value)| (name.to_owned(), value)))
 }

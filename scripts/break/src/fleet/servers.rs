@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::bail;
+use prewarm::testing::Cluster;
 use store::testing::free_port;
 
 use super::{Target, cast::Cast};
@@ -58,6 +59,9 @@ impl StoreWay {
     }
 }
 
+/// What `prewarm` scales.
+const HOT: [&str; 3] = ["spike", "spike-token", "access-check"];
+
 /// What the functions stand on, and what stands in between.
 pub(super) struct Servers {
     pub(super) redis: Redis,
@@ -70,6 +74,8 @@ pub(super) struct Servers {
     pub(super) deliveries: Tap,
     pub(super) writer_port: u16,
     pub(super) letters_port: u16,
+    /// Who scales the functions of the Knative target.
+    pub(super) cluster: Option<Cluster>,
 }
 
 impl Servers {
@@ -86,6 +92,10 @@ impl Servers {
             }
             Target::Knative => (StoreWay::Sql(Wire::start(store.port)?), inside, inside),
         };
+        let cluster = match cast.target {
+            Target::Local => None,
+            Target::Knative => Some(Cluster::of(&HOT).await),
+        };
         let deliveries = Tap::start(to_writer)?;
         let broker = cast.broker(deliveries.port, to_letters)?;
         Ok(Self {
@@ -99,6 +109,7 @@ impl Servers {
             broker,
             writer_port,
             letters_port,
+            cluster,
         })
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! `docs/knative.md` has the table of what each of these tests is the proof of.
 
+mod capacity;
 mod contract;
 mod crowd;
 mod subscriber;
@@ -65,5 +66,6 @@ contracts![
     subscriber::too_many_requests_are_delivered_again,
     subscriber::deliveries_that_come_together_are_few_transactions,
     subscriber::a_sweeper_publishes_again_and_again_until_it_is_told_to_stop,
+    capacity::a_timer_asks_the_cluster_about_every_hot_function,
     crowd::a_thousand_buyers_race_for_fifty_units,
 ];

@@ -43,6 +43,7 @@ impl Environment {
             ("DYNAMODB", self.ports.tables),
             ("SQS", self.ports.sqs),
             ("SECRETS_MANAGER", self.ports.secrets),
+            ("LAMBDA", self.ports.lambda),
         ] {
             let name = format!("AWS_ENDPOINT_URL_{service}");
             variables.insert(name, format!("http://127.0.0.1:{port}"));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    capacity::Provisioned,
     http::Server,
     queue::{Queue, SqsApi},
     secrets::Secrets,
@@ -18,6 +19,7 @@ pub(super) struct Ports {
     pub(super) sqs: u16,
     pub(super) tables: u16,
     pub(super) secrets: u16,
+    pub(super) lambda: u16,
 }
 
 /// Running services.
@@ -33,6 +35,7 @@ impl Services {
         engine: u16,
         orders: &Arc<Queue>,
         secrets: Secrets,
+        provisioned: Provisioned,
     ) -> anyhow::Result<Self> {
         let sqs = Arc::new(SqsApi::new(vec![Arc::clone(orders)]));
         let tables = Arc::new(Tables::new(engine));
@@ -51,6 +54,11 @@ impl Services {
             let secrets = Arc::clone(&secrets);
             async move { secrets.answer(&request) }
         })?;
+        let provisioned = Arc::new(provisioned);
+        let lambda_server = Server::tcp(local::listen(0)?, REQUEST_BYTES_MAX, move |request| {
+            let provisioned = Arc::clone(&provisioned);
+            async move { provisioned.answer(&request) }
+        })?;
         Ok(Self {
             sqs,
             tables,
@@ -58,8 +66,9 @@ impl Services {
                 sqs: sqs_server.port,
                 tables: tables_server.port,
                 secrets: secrets_server.port,
+                lambda: lambda_server.port,
             },
-            servers: vec![sqs_server, tables_server, secrets_server],
+            servers: vec![sqs_server, tables_server, secrets_server, lambda_server],
         })
     }
 }

@@ -24,10 +24,11 @@ use crate::{
 
 /// Makes the server's files, runs it, and kills it when its standard input ends, which happens at the latest when the
 /// test process is gone, however it went: neither a static server nor a killed test leaves a child or a directory behind.
-/// `$0` is the directory.
+/// `$0` is the directory. Temporary files are in it, too: a server that starts deletes those that others have in `/tmp`.
 const KEEPER: &str = r#"
 PATH="$PATH:/usr/sbin:/usr/local/sbin"
 command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null || exit 127
+export TMPDIR="$0/tmp" && mkdir -p "$TMPDIR"
 test -d "$0/data" || mariadb-install-db --no-defaults --auth-root-authentication-method=normal --skip-test-db \
   --skip-name-resolve --innodb-log-file-size=16M --user="$(id -un)" --datadir="$0/data" >"$0/install.log" 2>&1 || exit 126
 mariadbd --no-defaults --user="$(id -un)" --datadir="$0/data" "$@" 2>>"$0/server.log" & server=$!

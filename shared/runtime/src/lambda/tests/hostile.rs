@@ -1,5 +1,6 @@
 //! What no payload does: reach a private route as a request, be taken for something done, or stop the function.
 
+use bytes::Bytes;
 use proptest::{
     collection::vec,
     prelude::{any, *},
@@ -89,16 +90,30 @@ fn messages() -> impl Strategy<Value = (String, bool, Value)> {
     })
 }
 
-/// Invokes on a runtime of its own; the answer, and how often a private route was called.
+/// Does something on a runtime of its own.
+fn alone<T>(what: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build();
+    runtime.unwrap().block_on(what)
+}
+
+/// Invokes the function; the answer, and how often a private route was called.
 fn invoke_alone(payload: Value) -> (Result<Value, Failure>, u32) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
     let calls = Arc::default();
-    let answer = runtime.block_on(invoke_counted(payload, &calls));
+    let answer = alone(invoke_counted(payload, &calls));
     (answer, calls.load(Ordering::SeqCst))
+}
+
+/// Takes what is good.
+fn picky() -> Function {
+    let take = async |body: Bytes| match &body[..] {
+        b"good" => StatusCode::NO_CONTENT,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    Function {
+        app: app::app(Router::new().route("/events/placed", on_post(take))),
+        ..function(&Arc::default())
+    }
 }
 
 fn is_answer_or_named_failure(payload: &Value) {
@@ -147,8 +162,8 @@ proptest! {
             .map(|(id, _, _)| id.clone())
             .collect();
         let records: Vec<Value> = batch.into_iter().map(|(_, _, message)| message).collect();
-        let (answer, _) = invoke_alone(json!({ "Records": records }));
-        let answer = answer.unwrap();
+        let payload = json!({ "Records": records });
+        let answer = alone(picky().invoke(payload, &Context::default())).unwrap();
         let failed = answer["batchItemFailures"].as_array().unwrap().iter();
         let failed = failed.map(|item| item["itemIdentifier"].as_str().unwrap().to_owned());
         let mut failed: Vec<String> = failed.collect();

@@ -1,9 +1,14 @@
-//! A Kubernetes API server with three Knative Services, over TLS on a loopback port: as much of it as prewarm uses, and as
-//! strict.
+//! A Kubernetes API server with Knative Services, over TLS on a loopback port: as much of it as prewarm uses, and as strict.
+//!
+//! For tests only: it panics where something is not as it must be.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test without its cluster cannot go on"
+)]
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -25,28 +30,36 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
-const BASE: &str = "/apis/serving.knative.dev/v1/namespaces/shop/services/";
+/// Where the Services are.
+pub const NAMESPACE: &str = "spike";
+const BASE: &str = "/apis/serving.knative.dev/v1/namespaces/spike/services/";
 
 /// What is in the cluster, and how it behaves.
 #[derive(Default)]
-pub(super) struct Inside {
-    pub(super) services: BTreeMap<String, Value>,
-    pub(super) token: String,
+pub struct Inside {
+    /// The Services, by name.
+    pub services: BTreeMap<String, Value>,
+    /// The one token that is good.
+    pub token: String,
     /// So many patches find that somebody was faster.
-    pub(super) rivals: u32,
+    pub rivals: u32,
     /// Calls about this Service are answered like this.
-    pub(super) broken: Option<(&'static str, u16, &'static str)>,
-    pub(super) patches: u32,
+    pub broken: Option<(&'static str, u16, &'static str)>,
+    /// How many patches were applied.
+    pub patches: u32,
     /// How often a template changed: each makes a revision.
-    pub(super) revisions: u32,
+    pub revisions: u32,
 }
 
 type Shared = Arc<Mutex<Inside>>;
 
-pub(super) struct Cluster {
+/// A running API server; it ends when this is dropped.
+pub struct Cluster {
     inside: Shared,
-    pub(super) url: String,
-    pub(super) ca_pem: String,
+    /// Where it is.
+    pub url: String,
+    /// Who says that it is.
+    pub ca_pem: String,
     files: TempDir,
     server: JoinHandle<()>,
 }
@@ -59,7 +72,10 @@ impl Drop for Cluster {
 
 impl Cluster {
     /// A cluster with these Services, of which the operator wants one instance each, and nine at most.
-    pub(super) async fn of(names: &[&str]) -> Self {
+    ///
+    /// # Panics
+    /// If the machine lacks what it needs.
+    pub async fn of(names: &[&str]) -> Self {
         let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
         let tls = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -100,6 +116,8 @@ impl Cluster {
             server,
         };
         cluster.rotate("first");
+        std::fs::write(cluster.account().join("ca.crt"), &cluster.ca_pem).unwrap();
+        std::fs::write(cluster.account().join("namespace"), NAMESPACE).unwrap();
         for name in names {
             let scale = json!({ "autoscaling.knative.dev/min-scale": "1", "autoscaling.knative.dev/max-scale": "9" });
             let service = json!({
@@ -114,22 +132,41 @@ impl Cluster {
         cluster
     }
 
-    pub(super) fn inside(&self) -> MutexGuard<'_, Inside> {
+    /// What is in it.
+    ///
+    /// # Panics
+    /// If a test has panicked while it looked.
+    pub fn inside(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap()
     }
 
-    pub(super) fn token_file(&self) -> PathBuf {
+    /// What the kubelet mounts of a service account: `token`, `ca.crt`, `namespace`.
+    #[must_use]
+    pub fn account(&self) -> &Path {
+        self.files.path()
+    }
+
+    /// Where the token is.
+    #[must_use]
+    pub fn token_file(&self) -> PathBuf {
         self.files.path().join("token")
     }
 
     /// The kubelet writes another token, and the one before is no longer good.
-    pub(super) fn rotate(&self, token: &str) {
+    ///
+    /// # Panics
+    /// If the disk is full.
+    pub fn rotate(&self, token: &str) {
         token.clone_into(&mut self.inside().token);
         std::fs::write(self.token_file(), format!("{token}\n")).unwrap();
     }
 
     /// `min-scale` of a Service and what is noted about it.
-    pub(super) fn scale(&self, name: &str) -> (Value, Value) {
+    ///
+    /// # Panics
+    /// If there is no such Service.
+    #[must_use]
+    pub fn scale(&self, name: &str) -> (Value, Value) {
         let inside = self.inside();
         let service = &inside.services[name];
         let scale = &service["spec"]["template"]["metadata"]["annotations"];
