@@ -224,11 +224,14 @@ locals {
     STORE_URL                        = "dynamodb://${var.region}?prefix=${local.table_prefix}"
   }
 
-  # What runtime::telemetry reads, of every function.
-  environment_of_all = merge(
-    { RUST_LOG = var.log_level },
-    var.otlp_endpoint == null ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint },
-  )
+  # What runtime::telemetry reads. A collector is reached from the network only: a function outside of it would wait for one
+  # after each invocation.
+  telemetry = {
+    for name, function in local.functions : name => merge(
+      { RUST_LOG = var.log_level },
+      var.otlp_endpoint == null || !function.in_network ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint },
+    )
+  }
 }
 
 module "function" {
@@ -248,7 +251,7 @@ module "function" {
   tracing              = var.tracing
 
   environment = merge(
-    local.environment_of_all,
+    local.telemetry[each.key],
     { for name in each.value.environment : name => local.environment[name] },
     { for name in each.value.secrets : "${name}_SECRET" => join(",", local.secret_arns[name]) },
   )

@@ -15,6 +15,9 @@ locals {
   route_table_ids = local.makes_network ? [aws_route_table.private[0].id] : var.network.route_table_ids
   makes_endpoints = local.makes_network || try(var.network.endpoints, false)
 
+  # What functions of the network do in tables.
+  network_actions = distinct(flatten([for function in local.functions : values(function.tables) if function.in_network]))
+
   # What each interface endpoint lets through: ours, and no other account's.
   interfaces = {
     sqs            = { actions = ["sqs:SendMessage"], resources = [aws_sqs_queue.orders.arn] }
@@ -138,10 +141,12 @@ resource "aws_vpc_endpoint" "dynamodb" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Effect    = "Allow"
-      Principal = { AWS = data.aws_caller_identity.current.account_id }
-      Action    = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+      Effect = "Allow"
+      # A gateway endpoint takes no other principal: named, an account would be its root user alone.
+      Principal = "*"
+      Action    = [for action in local.network_actions : "dynamodb:${action}"]
       Resource  = values(local.table_arns)
+      Condition = { StringEquals = { "aws:PrincipalAccount" = data.aws_caller_identity.current.account_id } }
     }]
   })
 }

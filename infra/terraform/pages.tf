@@ -24,10 +24,12 @@ locals {
   cloudfront = {
     cache_optimized          = "658327ea-f89d-4fab-a63d-7e88639e58f6"
     cache_disabled           = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
-    cache_as_origin_says     = "4cc15a8a-d715-48a4-82b8-cc0b614638fe"
     all_viewer_but_host      = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
     headers_security_default = "67f7725c-6f97-4210-82d7-5512b31e9d03"
   }
+  # What CloudFront would keep for ten seconds, and hand to others, if it was not told.
+  error_codes = [400, 403, 404, 405, 414, 500, 501, 502, 503, 504]
+
   methods = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 }
 
@@ -121,6 +123,30 @@ resource "aws_cloudfront_response_headers_policy" "pages" {
   }
 }
 
+# What the API may have kept: as long as it says itself, a second at most. Host is in no key, since the gateway would be sent it.
+resource "aws_cloudfront_cache_policy" "listing" {
+  name        = "${local.names.network}-listing"
+  comment     = "As the API says, a second at most."
+  min_ttl     = 0
+  default_ttl = 0
+  max_ttl     = 1
+
+  parameters_in_cache_key_and_forwarded_to_origin {
+    enable_accept_encoding_gzip   = true
+    enable_accept_encoding_brotli = true
+
+    cookies_config {
+      cookie_behavior = "none"
+    }
+    headers_config {
+      header_behavior = "none"
+    }
+    query_strings_config {
+      query_string_behavior = "all"
+    }
+  }
+}
+
 resource "aws_cloudfront_distribution" "this" {
   #checkov:skip=CKV_AWS_68:The firewall is a variable: it costs by the month and by request
   #checkov:skip=CKV_AWS_86:The gateway logs what reaches it; pages are public files
@@ -175,14 +201,14 @@ resource "aws_cloudfront_distribution" "this" {
     viewer_protocol_policy     = "redirect-to-https"
     allowed_methods            = local.methods
     cached_methods             = ["GET", "HEAD"]
-    cache_policy_id            = local.cloudfront.cache_as_origin_says
+    cache_policy_id            = aws_cloudfront_cache_policy.listing.id
     origin_request_policy_id   = local.cloudfront.all_viewer_but_host
     response_headers_policy_id = local.cloudfront.headers_security_default
     compress                   = true
   }
 
   dynamic "ordered_cache_behavior" {
-    for_each = ["/", "/assets/*", "/openapi.json"]
+    for_each = ["/", "/index.html", "/assets/*", "/openapi.json"]
     content {
       path_pattern               = ordered_cache_behavior.value
       target_origin_id           = "pages"
@@ -192,6 +218,15 @@ resource "aws_cloudfront_distribution" "this" {
       cache_policy_id            = local.cloudfront.cache_optimized
       response_headers_policy_id = aws_cloudfront_response_headers_policy.pages.id
       compress                   = true
+    }
+  }
+
+  # A buyer's 404 is no other buyer's.
+  dynamic "custom_error_response" {
+    for_each = local.error_codes
+    content {
+      error_code            = custom_error_response.value
+      error_caching_min_ttl = 0
     }
   }
 

@@ -92,6 +92,11 @@ resource "aws_secretsmanager_secret_version" "stock_url" {
   secret_id                = aws_secretsmanager_secret.stock_url[0].id
   secret_string_wo         = "rediss://${local.names.cache_user}:${random_password.stock[0].result}@${aws_elasticache_serverless_cache.this[0].endpoint[0].address}:${aws_elasticache_serverless_cache.this[0].endpoint[0].port}"
   secret_string_wo_version = var.secret_versions.stock_password
+
+  # A write-only text is written when its version changes, and an address may change without.
+  lifecycle {
+    replace_triggered_by = [aws_elasticache_serverless_cache.this[count.index].endpoint]
+  }
 }
 
 locals {

@@ -28,8 +28,8 @@ variable "tags" {
   default     = {}
 
   validation {
-    condition     = length(var.tags) <= 40 && alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
-    error_message = "At most 40 tags, and none that begins with aws: (AWS' own)."
+    condition     = length(var.tags) <= 9 && alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
+    error_message = "At most 9 tags (an object of S3 takes ten, and project is one), and none that begins with aws: (AWS' own)."
   }
 }
 
@@ -258,8 +258,8 @@ variable "prewarm" {
     error_message = "guard_secs is less than lead_secs, which is at most 86400."
   }
   validation {
-    condition     = var.prewarm.instances_max >= 1 && var.prewarm.instances_max <= coalesce(var.spike_concurrency, 10000)
-    error_message = "instances_max is from 1 to spike_concurrency: AWS provisions no more than what is reserved."
+    condition     = var.prewarm.instances_max >= 1 && var.prewarm.instances_max <= coalesce(try(var.sizes["spike"].reserved_concurrency, null), var.spike_concurrency, 10000)
+    error_message = "instances_max is from 1 to what is reserved for spike: AWS provisions no more."
   }
   validation {
     condition     = var.prewarm.buyers_per_instance >= 1 && var.prewarm.buyers_per_instance <= 1000000

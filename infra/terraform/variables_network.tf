@@ -68,7 +68,7 @@ variable "cache" {
 }
 
 variable "cache_limits" {
-  description = "How far the cache that is made may grow: gigabytes, and thousands of ElastiCache processing units per second."
+  description = "How far the cache that is made may grow: gigabytes, and ElastiCache processing units per second."
   type = object({
     storage_gb        = optional(number, 5)
     ecpu_per_sec_max  = optional(number, 50000)

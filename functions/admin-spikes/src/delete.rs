@@ -75,6 +75,9 @@ async fn is_bought_from(app: &AppState, spike_id: SpikeId) -> Result<bool, Error
 async fn resume(app: &AppState, paused: &Spike) -> Result<(), Error> {
     let resumed = update(app, paused.id, |was| {
         let ours = was.version == paused.version;
+        if was.paused && !ours {
+            tracing::warn!(spike.id = %was.id, spike.version = was.version, "changed meanwhile: the sale stays paused");
+        }
         Ok(ours.then(|| Spike {
             paused: false,
             version: was.version + 1,

@@ -1,4 +1,5 @@
-# A sale that a hundred thousand people wait for, with everything that is off by default. Sizes: docs/aws.md.
+# A sale that a hundred thousand people wait for, with everything that is off by default. Sizes: docs/aws.md. Copy it, and put in
+# your own domain, certificate, collector and addresses.
 spike_concurrency  = 2000
 writer_concurrency = 200
 
@@ -7,6 +8,9 @@ cache_limits = {
   ecpu_per_sec_max = 500000
   ecpu_per_sec_min = 100000
 }
+
+# Told a spike's expected_buyers, prewarm provisions as many at most, of each of three functions.
+prewarm = { instances_max = 1900 }
 
 warm_throughput = {
   claims = { reads = 40000, writes = 20000 }

@@ -44,11 +44,12 @@ const CONNECTIONS: usize = 256;
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
 /// After which target's way the system is put together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Target {
     /// The store of `local`, a gateway of our own, and the functions that no scenario kills in this process.
+    #[default]
     Local,
-    /// `MariaDB`, the project's nginx, and every function as its manifest has it (`prewarm`, which needs a cluster, apart).
+    /// `MariaDB`, the project's nginx, and every function as its manifest has it; `prewarm` has a cluster's API to talk to.
     Knative,
 }
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use r#break::{
-    fleet::Fleet,
+    fleet::{Fleet, Target},
     scenarios::{ALL, Form},
 };
 use clap::Parser;
@@ -16,6 +16,10 @@ struct Options {
     /// Every scenario runs at least once, and is not begun again after so many minutes.
     #[arg(long, default_value_t = 0)]
     minutes: u64,
+    /// What the functions run as: those that are killed as processes of their own on the embedded store, or all of them as on
+    /// Knative, with `MariaDB` and nginx.
+    #[arg(long, value_enum, default_value_t)]
+    target: Target,
     /// The short form of each scenario, as in the tests.
     #[arg(long)]
     short: bool,
@@ -51,17 +55,19 @@ async fn run(options: &Options) -> anyhow::Result<u32> {
         Form::Long
     };
     let until = Instant::now() + Duration::from_mins(options.minutes);
-    let (mut failed, mut round) = (0, 0);
+    let (mut failed, mut round, mut runs, mut kills) = (0, 0, 0, 0);
     while round == 0 || Instant::now() < until {
         round += 1;
-        for scenario in ALL.iter().filter(|it| it.name.contains(&options.only)) {
+        let meant = ALL.iter().filter(|it| it.name.contains(&options.only));
+        for scenario in meant.filter(|it| it.runs_on(options.target)) {
             if round > 1 && Instant::now() >= until {
                 break;
             }
             // Each has a fleet of its own: access tokens live for fifteen minutes.
-            let fleet = Fleet::start(&binaries).await?;
+            let fleet = Fleet::start_on(options.target, &binaries).await?;
             let outcome = scenario.run(&fleet, form).await;
             println!("{outcome}");
+            (runs, kills) = (runs + 1, kills + outcome.kills);
             if outcome.result.is_err() {
                 failed += 1;
                 if let Some(keep) = &options.keep {
@@ -70,6 +76,7 @@ async fn run(options: &Options) -> anyhow::Result<u32> {
             }
         }
     }
+    println!("{runs} scenarios in {round} rounds, {kills} kills, {failed} failed");
     Ok(failed)
 }
 

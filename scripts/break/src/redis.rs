@@ -154,9 +154,9 @@ impl Redis {
         self.command(&["CONFIG", "RESETSTAT"]).await
     }
 
-    /// How often a script was called by its SHA, and how often one was loaded, since [`Redis::count_calls`].
+    /// How often a script was called by its SHA, and how often one was sent along, since [`Redis::count_calls`].
     ///
-    /// Shape of a line: `cmdstat_script|load:calls=2,..`, in which Redis 6 does not name the subcommand.
+    /// Shape of a line: `cmdstat_evalsha:calls=2,..`.
     pub async fn calls(&self) -> anyhow::Result<(u64, u64)> {
         let info: String = self.command(&["INFO", "commandstats"]).await?;
         let (mut called, mut loaded) = (0, 0);
@@ -167,7 +167,7 @@ impl Redis {
             let calls: u64 = figures.split(',').next().unwrap_or_default().parse()?;
             match command {
                 "cmdstat_evalsha" => called += calls,
-                "cmdstat_script|load" | "cmdstat_script" => loaded += calls,
+                "cmdstat_eval" => loaded += calls,
                 _ => {}
             }
         }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::{
     audit::{Allowed, Found, audit, sold_out},
-    fleet::Fleet,
+    fleet::{Fleet, Target},
     logs,
     shop::{Shop, Shopper},
 };
@@ -126,6 +126,12 @@ impl Scenario {
     #[must_use]
     pub const fn new(name: &'static str, run: Run) -> Self {
         Self { name, run }
+    }
+
+    /// Whether what it breaks is there. A store without HTTP throttles nobody.
+    #[must_use]
+    pub fn runs_on(&self, target: Target) -> bool {
+        target == Target::Local || self.name != "fault_15_the_store_throttles"
     }
 
     /// Runs it and puts everything back in order. No process may end in a way that nobody asked for meanwhile, and none may

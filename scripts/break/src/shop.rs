@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use domain::{
     Money, OrderId, SpikeId, Timestamp,
     spike::{Rule, Settings},
 };
+use http::{HeaderValue, header};
 use race::{
     api::{Accepted, OrderView, PathToken, Stats},
     client::{Answer, Client, Request},
@@ -366,5 +367,61 @@ impl Way<'_> {
 
     async fn once(&self, request: Request) -> anyhow::Result<Answer> {
         self.client.send(&request.bearer(&self.buyer.bearer)).await
+    }
+}
+
+/// What a spike is set to.
+pub const SETTINGS: [&str; 9] = [
+    "name",
+    "description",
+    "stock",
+    "limit_per_user",
+    "price",
+    "starts_at",
+    "ends_at",
+    "pay_within_secs",
+    "rules",
+];
+
+/// Ends every sale that is not over, as the admin: while one is open, no capacity is changed.
+pub async fn end_all_sales(
+    client: &Client,
+    base_url: &str,
+    admin_bearer: &HeaderValue,
+) -> anyhow::Result<()> {
+    let mut path = "/admin/spikes".to_owned();
+    let changes = reqwest::Client::new();
+    loop {
+        let page = Request::get(path).bearer(admin_bearer);
+        let page: Value = settle(client, &page).await?.success("spikes")?.json()?;
+        for spike in page["spikes"].as_array().into_iter().flatten() {
+            if spike["status"] == "ended" {
+                continue;
+            }
+            let id = spike["spike_id"].as_str().context("no id")?;
+            let path = format!("{base_url}/admin/spikes/{id}");
+            let mut settings = serde_json::Map::new();
+            for name in SETTINGS {
+                settings.insert(name.to_owned(), spike[name].clone());
+            }
+            let now: Timestamp = runtime::clock::system()();
+            let ends_at = now - Duration::from_millis(500);
+            settings.insert("ends_at".to_owned(), json!(ends_at));
+            // What has not begun cannot have ended.
+            let change = if spike["status"] == "upcoming" {
+                changes.delete(path)
+            } else {
+                changes.put(path).json(&settings)
+            };
+            let change = change.header(header::AUTHORIZATION, admin_bearer);
+            let version = format!("\"{}\"", spike["version"]);
+            let ended = change.header(header::IF_MATCH, version).send().await?;
+            let status = ended.status();
+            ensure!(status.is_success(), "{status}: {}", ended.text().await?);
+        }
+        match page["next"].as_str() {
+            Some(cursor) => path = format!("/admin/spikes?cursor={cursor}"),
+            None => return Ok(()),
+        }
     }
 }

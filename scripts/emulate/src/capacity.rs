@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Mutex};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::{
@@ -26,9 +26,22 @@ impl Provisioned {
         Self(Mutex::new(functions.collect()))
     }
 
+    /// What was asked for a function.
+    #[must_use]
+    pub fn of(&self, function: &str) -> Option<u32> {
+        lock(&self.0).get(function).copied()
+    }
+
     /// Answers a request.
     #[must_use]
     pub fn answer(&self, request: &Request<Bytes>) -> Answer {
+        let signature = request.headers().get(header::AUTHORIZATION);
+        let signature = signature
+            .and_then(|it| it.to_str().ok())
+            .unwrap_or_default();
+        if !signature.starts_with("AWS4-HMAC-SHA256 ") || !signature.contains("/lambda/") {
+            return refused(StatusCode::FORBIDDEN, "AccessDeniedException");
+        }
         let uri = request.uri();
         let name = uri.path().strip_prefix("/2019-09-30/functions/");
         let name = name.and_then(|rest| rest.strip_suffix("/provisioned-concurrency"));
@@ -37,22 +50,29 @@ impl Provisioned {
             .filter(|_| uri.query() == Some(ALIAS))
             .and_then(|name| functions.get_mut(name))
         else {
-            return refused("ResourceNotFoundException");
+            return refused(StatusCode::NOT_FOUND, "ResourceNotFoundException");
         };
         match *request.method() {
             Method::PUT => {
                 let asked: Value = serde_json::from_slice(request.body()).unwrap_or_default();
                 let count = asked["ProvisionedConcurrentExecutions"].as_u64();
-                *wanted = count.and_then(|it| u32::try_from(it).ok()).unwrap_or(0);
+                let count = count.and_then(|it| u32::try_from(it).ok());
+                let Some(count) = count.filter(|it| *it > 0) else {
+                    return refused(StatusCode::BAD_REQUEST, "InvalidParameterValueException");
+                };
+                *wanted = count;
                 shown(StatusCode::ACCEPTED, *wanted)
             }
-            _ if *wanted == 0 => refused("ProvisionedConcurrencyConfigNotFoundException"),
+            _ if *wanted == 0 => refused(
+                StatusCode::NOT_FOUND,
+                "ProvisionedConcurrencyConfigNotFoundException",
+            ),
             Method::GET => shown(StatusCode::OK, *wanted),
             Method::DELETE => {
                 *wanted = 0;
                 json_answer(StatusCode::NO_CONTENT, CONTENT_TYPE, &Value::Null)
             }
-            _ => refused("ResourceNotFoundException"),
+            _ => refused(StatusCode::NOT_FOUND, "ResourceNotFoundException"),
         }
     }
 }
@@ -62,9 +82,9 @@ fn shown(status: StatusCode, wanted: u32) -> Answer {
     json_answer(status, CONTENT_TYPE, &body)
 }
 
-fn refused(error: &'static str) -> Answer {
+fn refused(status: StatusCode, error: &'static str) -> Answer {
     let body = json!({ "Type": "User", "Message": error });
-    let mut answer = json_answer(StatusCode::NOT_FOUND, CONTENT_TYPE, &body);
+    let mut answer = json_answer(status, CONTENT_TYPE, &body);
     let headers = answer.headers_mut();
     headers.insert("x-amzn-errortype", HeaderValue::from_static(error));
     answer

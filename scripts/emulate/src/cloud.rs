@@ -45,6 +45,8 @@ const DEFAULT: &str = "web";
 const PREFIX: &str = "spike-";
 /// `queue.tf`: how many batches of dead letters are kept at once.
 const BURIERS: usize = 2;
+/// `queue.tf`: so many times as long as its consumer may take, a message is hidden.
+pub const VISIBILITY: u32 = 6;
 const ADMIN: &str = "admin";
 const PASSWORD: &str = "a sneaker for each foot";
 
@@ -108,6 +110,8 @@ pub struct Cloud {
     pub tables: Arc<Tables>,
     /// The store itself, past its service.
     pub store: DynamoStore,
+    /// Provisioned concurrency, by the functions' full names.
+    pub provisioned: Arc<Provisioned>,
     /// The stock's server.
     pub redis: Redis,
     _timers: JoinSet<()>,
@@ -130,14 +134,12 @@ impl Cloud {
         let listener = local::listen(options.port)?;
         let base_url = format!("http://127.0.0.1:{}", listener.local_addr()?.port());
         let times = queue_times(options, &folder, &declared)?;
-        let dead_letters = Queue::new(&format!("{PREFIX}dead-letters"), times.visibility, None);
-        let redrive = (times.receives_max, Arc::clone(&dead_letters));
-        let orders = Queue::new(&format!("{PREFIX}orders"), times.visibility, Some(redrive));
+        let (orders, dead_letters) = queues(options, &declared, times)?;
         let signing_key_file = dir.join("signing-key.pem");
         let names = declared.keys().map(|name| format!("{PREFIX}{name}"));
-        let provisioned = Provisioned::new(names);
+        let provisioned = Arc::new(Provisioned::new(names));
         let kept = Kept::new(&signing_key_file, &redis)?;
-        let mut services = Services::start(engine_port, &orders, kept.service, provisioned)?;
+        let mut services = Services::start(engine_port, &orders, kept.service, &provisioned)?;
         let environment = Environment {
             issuer: base_url.clone(),
             ports: services.ports,
@@ -182,6 +184,7 @@ impl Cloud {
             sqs: services.sqs,
             tables: services.tables,
             store,
+            provisioned,
             redis,
             _servers: services.servers,
             _engine: engine,
@@ -250,6 +253,23 @@ impl SetUp<'_> {
     }
 }
 
+/// Those of orders and of dead letters.
+fn queues(
+    options: &Options,
+    declared: &BTreeMap<String, Declared>,
+    times: QueueTimes,
+) -> anyhow::Result<(Arc<Queue>, Arc<Queue>)> {
+    let burier = declared.get("dead-letter").context("no dead-letter")?;
+    let hidden = match options.queue {
+        Some(times) => times.visibility,
+        None => VISIBILITY * burier.timeout,
+    };
+    let dead_letters = Queue::new(&format!("{PREFIX}dead-letters"), hidden, None);
+    let redrive = (times.receives_max, Arc::clone(&dead_letters));
+    let orders = Queue::new(&format!("{PREFIX}orders"), times.visibility, Some(redrive));
+    Ok((orders, dead_letters))
+}
+
 fn queue_times(
     options: &Options,
     folder: &Path,
@@ -260,7 +280,7 @@ fn queue_times(
         Some(times) => times,
         None => QueueTimes {
             timeout: writer.timeout,
-            visibility: 6 * writer.timeout,
+            visibility: VISIBILITY * writer.timeout,
             receives_max: terraform::queues(folder)?.receives_max,
         },
     })

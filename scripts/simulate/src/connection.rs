@@ -124,9 +124,8 @@ impl Inner {
     }
 
     fn run(&mut self, words: &[String], instance: usize, steps: &Steps) -> Result<Reply, Failure> {
-        if let [script, load, code] = words
-            && script == "SCRIPT"
-            && load == "LOAD"
+        if let [eval, code, rest @ ..] = words
+            && eval == "EVAL"
         {
             let sha = redis::Script::new(code).get_hash().to_owned();
             let code = self
@@ -134,7 +133,9 @@ impl Inner {
                 .and_then(|mutation| mutation.script(code))
                 .unwrap_or_else(|| code.clone());
             self.scripts.insert(sha.clone(), code);
-            return Ok(Reply::Text(sha));
+            let by_sha = ["EVALSHA".to_owned(), sha].into_iter();
+            let words: Vec<String> = by_sha.chain(rest.iter().cloned()).collect();
+            return self.run(&words, instance, steps);
         }
         let last = self.servers.len() - 1;
         let server = self.strays.get(&instance).copied().unwrap_or(last);
@@ -252,8 +253,10 @@ fn watch(steps: &Steps, before: &Keyspace, name: &str, words: &[String], reply: 
                 .or_else(|| withholds(before, keys, values, reply))
         }
         "load" => {
-            if *reply == Reply::Text("present".to_owned()) {
-                steps.saw("second load");
+            match reply {
+                Reply::Text(answer) if answer == "present" => steps.saw("second load"),
+                Reply::Text(answer) if answer == "late" => steps.saw("late load"),
+                _ => {}
             }
             None
         }
@@ -418,7 +421,11 @@ fn describe(server: &Server, words: &[String]) -> String {
             let values = rest.get(keys..).unwrap_or_default();
             format!("{name}({})", values.join(" "))
         }
-        [script, load, ..] if script == "SCRIPT" => format!("SCRIPT {load}"),
+        [eval, code, count, rest @ ..] if eval == "EVAL" => {
+            let keys = count.parse().unwrap_or(0);
+            let values = rest.get(keys..).unwrap_or_default();
+            format!("{}({}), sent along", script_name(code), values.join(" "))
+        }
         words => words.join(" "),
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -106,6 +109,8 @@ pub struct World {
     payments: Arc<TestMode>,
     /// What processes draw.
     random: Arc<Mutex<StdRng>>,
+    /// How often a process has begun to load a sale.
+    loads: Arc<AtomicU64>,
 }
 
 impl World {
@@ -119,6 +124,7 @@ impl World {
             book: Arc::default(),
             payments: Arc::new(TestMode::new(steps.clock(0))),
             random: Arc::new(Mutex::new(StdRng::from_rng(random))),
+            loads: Arc::default(),
             steps,
         }
     }
@@ -158,6 +164,13 @@ impl World {
         }
     }
 
+    /// What loaders tell their locks apart by.
+    #[must_use]
+    pub fn loads(&self) -> stock::Random {
+        let loads = Arc::clone(&self.loads);
+        Arc::new(move || loads.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// A process that has just started, with nothing in its memory and a clock that is `skew_ms` ahead.
     pub fn start(&self, instance: Instance, part: Part, skew_ms: i64) -> Router {
         let way = Port {
@@ -169,7 +182,7 @@ impl World {
             server: self.server.clone(),
             port: way.clone(),
         };
-        let stock = Stock::new(connection, clock.clone());
+        let stock = Stock::new(connection, clock.clone(), self.loads());
         let store = Arc::new(self.store.of(way.clone()));
         let sink = Arc::new(Sink {
             world: self.clone(),

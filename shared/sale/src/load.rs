@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use domain::{OrderId, SpikeId, Unit, Units, UserId};
+use domain::{OrderId, Spike, SpikeId, Unit, Units, UserId};
 use stock::{Config, Load, Loaded, LoadingLock, Stock, Supply};
 use store::{Claim, Holder, Store};
 
 use crate::Error;
+
+/// How many units' claims are read between two looks at the lock: a store that answers within its deadlines reads them within
+/// the lock's five seconds.
+const CHUNK: Unit = 5_000;
 
 /// Which spikes may be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +80,10 @@ async fn fill(
     // A spike that was never loaded has sold nothing: there is nothing to read.
     let supply = match epoch {
         1 => Supply::Untouched,
-        _ => known(spike.top, &store.claims(spike.id, 1, spike.top).await?),
+        _ => match claims(store, stock, &spike, lock).await? {
+            Some(claims) => known(spike.top, &claims),
+            None => return Ok(LoadOutcome::Busy),
+        },
     };
     let load = Load {
         config: Config::of(&spike),
@@ -87,7 +94,14 @@ async fn fill(
     failpoint::pass("sale.counted");
     let loaded = stock.load(&load, lock).await?;
     failpoint::pass("sale.loaded");
-    tracing::info!(spike.id = %spike.id, epoch, outcome = ?loaded, "sale loaded");
+    match loaded {
+        Loaded::Late => {
+            tracing::warn!(spike.id = %spike.id, epoch, "a load came too late: its lock had lapsed");
+        }
+        Loaded::Filled | Loaded::Present => {
+            tracing::info!(spike.id = %spike.id, epoch, outcome = ?loaded, "sale loaded");
+        }
+    }
     // The first load is ordinary, and so is that of a sale that was dropped on purpose.
     if epoch > 1 && !spike.shelved && loaded == Loaded::Filled {
         observe::REPAIRED.add(1, [&"not-loaded", &spike.id]);
@@ -98,6 +112,25 @@ async fn fill(
         Loaded::Present => LoadOutcome::Present,
         Loaded::Late => LoadOutcome::Busy,
     })
+}
+
+/// All claims of the spike; none if somebody else loads it by now. The lock is kept while there is progress.
+async fn claims(
+    store: &dyn Store,
+    stock: &Stock,
+    spike: &Spike,
+    lock: &LoadingLock,
+) -> Result<Option<Vec<Claim>>, Error> {
+    let mut claims = Vec::new();
+    for first in (1..=spike.top).step_by(CHUNK as usize) {
+        if first > 1 && !stock.keep_loading(lock).await? {
+            tracing::warn!(spike.id = %spike.id, first, "a loader's lock has lapsed while it read the store");
+            return Ok(None);
+        }
+        let last = spike.top.min(first + CHUNK - 1);
+        claims.extend(store.claims(spike.id, first, last).await?);
+    }
+    Ok(Some(claims))
 }
 
 fn known(top: Unit, claims: &[Claim]) -> Supply {

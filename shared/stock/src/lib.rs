@@ -51,6 +51,9 @@ use clock::RedisClock;
 use connection::Bounded;
 use script::Call;
 
+/// A source of random numbers.
+pub type Random = Arc<dyn Fn() -> u64 + Send + Sync>;
+
 /// The stock of all spikes, in one Redis. Clones share one connection and one clock.
 #[derive(Clone)]
 pub struct Stock(Arc<Inner>);
@@ -59,14 +62,15 @@ struct Inner {
     quick: Box<dyn Connection>,
     patient: Box<dyn Connection>,
     clock: RedisClock,
+    random: Random,
 }
 
 impl Stock {
     /// Stock behind any connection; `local` is this instance's own clock. Redis' clock is measured by the first call.
     #[must_use]
-    pub fn new(connection: impl Connection + 'static, local: Clock) -> Self {
+    pub fn new(connection: impl Connection + 'static, local: Clock, random: Random) -> Self {
         let patient = connection.boxed_clone();
-        Self::with(Box::new(connection), patient, local)
+        Self::with(Box::new(connection), patient, local, random)
     }
 
     /// Connects to `redis://host:port`, `redis+unix:///path` or, with the feature `tls`, `rediss://user:password@host:port`
@@ -76,7 +80,12 @@ impl Stock {
     /// one is an error. Purchases wait 100 ms for an answer; nothing is sent twice.
     pub async fn connect(url: &Url, local: Clock) -> Result<Self, Error> {
         let (quick, patient) = Bounded::connect(url, local.clone()).await?;
-        let stock = Self::with(Box::new(quick), Box::new(patient), local);
+        let stock = Self::with(
+            Box::new(quick),
+            Box::new(patient),
+            local,
+            Arc::new(rand::random),
+        );
         stock.keep_time().await;
         Ok(stock)
     }
@@ -85,17 +94,23 @@ impl Stock {
     #[cfg(feature = "testing")]
     async fn connect_patiently(url: &Url, local: Clock) -> Result<Self, Error> {
         let (_, patient) = Bounded::connect(url, local.clone()).await?;
-        let stock = Self::new(patient, local);
+        let stock = Self::new(patient, local, Arc::new(rand::random));
         stock.0.clock.claim_measurement();
         stock.measure_clock().await?;
         Ok(stock)
     }
 
-    fn with(quick: Box<dyn Connection>, patient: Box<dyn Connection>, local: Clock) -> Self {
+    fn with(
+        quick: Box<dyn Connection>,
+        patient: Box<dyn Connection>,
+        local: Clock,
+        random: Random,
+    ) -> Self {
         Self(Arc::new(Inner {
             quick,
             patient,
             clock: RedisClock::new(local),
+            random,
         }))
     }
 

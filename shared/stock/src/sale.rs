@@ -210,12 +210,29 @@ impl Stock {
 
     /// Makes the caller the spike's one loader for five seconds; `None` if there is another.
     pub async fn lock_loading(&self, spike_id: SpikeId) -> Result<Option<LoadingLock>, Error> {
-        let token = rand::random();
+        let token = (self.0.random)();
         let mut set = redis::cmd("SET");
         set.arg(Key::Loading.of(spike_id)).arg(token).arg("NX");
         set.arg("PX").arg(LOADING_MS);
         let answer = self.command(&set).await?;
         Ok((answer != Value::Nil).then_some(LoadingLock { spike_id, token }))
+    }
+
+    /// Gives the loader five seconds more; `false` if the lock is no longer its own.
+    pub async fn keep_loading(&self, lock: &LoadingLock) -> Result<bool, Error> {
+        let key = Key::Loading.of(lock.spike_id);
+        let mut get = redis::cmd("GET");
+        get.arg(&key);
+        let is_ours = match self.command(&get).await? {
+            Value::Nil => false,
+            held => answer::text(held)? == lock.token.to_string(),
+        };
+        if is_ours {
+            let mut expire = redis::cmd("PEXPIRE");
+            expire.arg(&key).arg(LOADING_MS);
+            self.command(&expire).await?;
+        }
+        Ok(is_ours)
     }
 
     /// Lets another loader try before the five seconds are over. If one has begun since, it will be too late.

@@ -1,9 +1,9 @@
-//! The scripts, and how they are called: by SHA, and loaded once where Redis does not know them.
+//! The scripts, and how they are called: by SHA, and whole once where Redis does not know them.
 
 use std::sync::LazyLock;
 
 use domain::SpikeId;
-use redis::{Cmd, RedisResult, ServerErrorKind, ToRedisArgs, Value};
+use redis::{Arg, Cmd, RedisResult, ServerErrorKind, ToRedisArgs, Value};
 
 use crate::{connection::Connection, keys::Key};
 
@@ -71,18 +71,30 @@ impl Call {
         self
     }
 
-    /// Calls the script, loading it first where Redis has forgotten it (a restart, `SCRIPT FLUSH`, a failover).
+    /// Calls the script, and sends it along where Redis has forgotten it (a restart, `SCRIPT FLUSH`, a failover).
+    ///
+    /// By `EVAL` and not by `SCRIPT LOAD`: behind a proxy, as that of `ElastiCache` Serverless, what names no key may reach another
+    /// node than the call after it.
     pub(crate) async fn send(self, connection: &mut dyn Connection) -> RedisResult<Value> {
         let answer = send(connection, &self.cmd).await;
         match &answer {
             Err(error) if error.kind() == ServerErrorKind::NoScript.into() => {
-                let mut load = redis::cmd("SCRIPT");
-                load.arg("LOAD").arg(self.script.code);
-                send(connection, &load).await?;
-                send(connection, &self.cmd).await
+                send(connection, &self.whole()).await
             }
             _ => answer,
         }
+    }
+
+    /// The same call with the script in the place of its SHA.
+    fn whole(&self) -> Cmd {
+        let mut whole = Cmd::with_capacity(16, 4096);
+        whole.arg("EVAL").arg(self.script.code);
+        for arg in self.cmd.args_iter().skip(2) {
+            if let Arg::Simple(value) = arg {
+                whole.arg(value);
+            }
+        }
+        whole
     }
 }
 

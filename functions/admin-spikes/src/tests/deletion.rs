@@ -94,3 +94,39 @@ async fn a_spike_that_somebody_bought_from_meanwhile_stays_and_goes_on() {
     let sale = rig.sale.stock.sale(id).await.unwrap().unwrap();
     assert_eq!((sale.gate, sale.buyers), (domain::Gate::Open, 1));
 }
+
+#[tokio::test]
+async fn a_pause_of_another_admin_outlives_a_delete_that_is_too_late() {
+    let rig = rig().await;
+    let (id, path) = made(&rig).await;
+    let spike = rig.sale.store.spike(id).await.unwrap().unwrap();
+    let now = rig.sale.stock.now();
+    let event = domain::OrderPlaced {
+        order_id: domain::OrderId::mint(now, auth::random()),
+        spike_id: id,
+        user_id: sale::testing::user(),
+        units: [1].into_iter().collect(),
+    };
+    let order = domain::Order::placed(&event, spike.settings.price, now, spike.pay_within());
+    rig.sale.store.place(&[order]).await;
+    // While somebody loads what Redis has lost, changes wait behind their write.
+    rig.sale.redis.flush().await;
+    let lock = rig.sale.stock.lock_loading(id).await.unwrap().unwrap();
+    let pausing = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        rig.post(&format!("{path}/pause"), None).await
+    };
+    let unlocking = async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        rig.sale.stock.unlock_loading(lock).await.unwrap();
+    };
+    let deleting = delete(&rig, &path, Some("\"1\""));
+    let (deleted, paused, ()) = tokio::join!(deleting, pausing, unlocking);
+    deleted.is(409, "spike-started");
+    assert_eq!(paused.ok()["paused"], true);
+    let shown = rig.get(&path).await;
+    assert_eq!(
+        (&shown.ok()["paused"], &shown.body["version"]),
+        (&json!(true), &json!(3))
+    );
+}

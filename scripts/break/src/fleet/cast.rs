@@ -240,7 +240,7 @@ impl Cast<'_> {
     }
 }
 
-/// What the kubelet tells a process.
+/// What the kubelet tells a process, and where what it mounts is instead.
 fn in_cluster(cluster: &Cluster) -> anyhow::Result<[(String, String); 3]> {
     let url: url::Url = cluster.url.parse()?;
     let (host, port) = (url.host_str(), url.port());

@@ -16,7 +16,7 @@ use crate::{
     audit::{Allowed, audit, rest},
     fleet::Fleet,
     service::DEADLINE,
-    shop::{End, Shop, Shopper, Terms, settle},
+    shop::{End, SETTINGS, Shop, Shopper, Terms, settle},
     tap::Mode,
 };
 
@@ -47,7 +47,12 @@ pub async fn fault_01_killed_between_reserve_and_publish(
     fleet: &Fleet,
     form: Form,
 ) -> anyhow::Result<()> {
-    let shop = Shop::open(fleet, Terms::units(1)).await?;
+    // With a rule it dies behind the second call, which brings the verdict.
+    let terms = Terms {
+        guarded: true,
+        ..Terms::units(1)
+    };
+    let shop = Shop::open(fleet, terms).await?;
     let service = fleet.function("spike");
     let before = service.life().aborted;
     service.arm("spike.reserved", 1).await?;
@@ -280,13 +285,27 @@ async fn deleted(fleet: &Fleet) -> anyhow::Result<()> {
     service.died(before).await?;
     let shown = shop.admin(Request::get(path)).await?;
     ensure!(shown.status.as_u16() == 404, "it is {}", shown.outcome());
+    let key = format!("spike:{{{}}}:sale", shop.spike_id);
+    let state = async || {
+        let redis = fleet.redis.lock().await;
+        redis
+            .command::<Option<String>>(&["HGET", &key, "state"])
+            .await
+    };
+    let left = state().await?;
+    ensure!(left.as_deref() == Some("paused"), "in Redis it is {left:?}");
     sleep(terms.opens_in).await;
-    // Whoever has no path token cannot order.
-    if let Ok(order) = shop.order(0).await {
-        let bought = settle(&fleet.client, &order).await?;
-        let sells = bought.status.is_success();
-        ensure!(!sells, "a deleted spike sells: {}", bought.outcome());
+    let token = Request::post(format!("/spikes/{}/token", shop.spike_id));
+    let token = shop.ask(&fleet.buyers[0], token).await?;
+    if token.status.as_u16() == 200 {
+        let bought = settle(&fleet.client, &shop.order(0).await?).await?;
+        let refused = ["409 paused", "404 no-spike"].contains(&bought.outcome().as_str());
+        ensure!(refused, "a deleted spike: {}", bought.outcome());
+    } else {
+        ensure!(token.status.as_u16() == 404, "{}", token.outcome());
     }
+    let left = state().await?;
+    ensure!(left.as_deref() != Some("open"), "it has come back to Redis");
     Ok(())
 }
 
@@ -353,17 +372,7 @@ async fn put_stock(shop: &Shop<'_>, stock: u32) -> anyhow::Result<()> {
     let etag = read.headers.get(header::ETAG).cloned().context("no ETag")?;
     let was: Value = read.success("the spike")?.json()?;
     let mut settings = serde_json::Map::new();
-    for name in [
-        "name",
-        "description",
-        "stock",
-        "limit_per_user",
-        "price",
-        "starts_at",
-        "ends_at",
-        "pay_within_secs",
-        "rules",
-    ] {
+    for name in SETTINGS {
         settings.insert(name.to_owned(), was[name].clone());
     }
     settings.insert("stock".to_owned(), json!(stock));

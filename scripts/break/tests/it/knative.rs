@@ -66,6 +66,6 @@ contracts![
     subscriber::too_many_requests_are_delivered_again,
     subscriber::deliveries_that_come_together_are_few_transactions,
     subscriber::a_sweeper_publishes_again_and_again_until_it_is_told_to_stop,
-    capacity::a_timer_asks_the_cluster_about_every_hot_function,
+    capacity::prewarm_raises_before_a_sale_and_lowers_when_it_is_gone,
     crowd::a_thousand_buyers_race_for_fifty_units,
 ];

@@ -35,7 +35,7 @@ impl Services {
         engine: u16,
         orders: &Arc<Queue>,
         secrets: Secrets,
-        provisioned: Provisioned,
+        provisioned: &Arc<Provisioned>,
     ) -> anyhow::Result<Self> {
         let sqs = Arc::new(SqsApi::new(vec![Arc::clone(orders)]));
         let tables = Arc::new(Tables::new(engine));
@@ -54,7 +54,7 @@ impl Services {
             let secrets = Arc::clone(&secrets);
             async move { secrets.answer(&request) }
         })?;
-        let provisioned = Arc::new(provisioned);
+        let provisioned = Arc::clone(provisioned);
         let lambda_server = Server::tcp(local::listen(0)?, REQUEST_BYTES_MAX, move |request| {
             let provisioned = Arc::clone(&provisioned);
             async move { provisioned.answer(&request) }

@@ -2,7 +2,8 @@
 //! (<https://developer.hashicorp.com/terraform/internals/json-format>).
 //!
 //! The plan knows constants; what AWS makes up when it is applied, such as addresses, it only names. Which function a route
-//! leads to is among that.
+//! leads to is among that, and after how many receives a message is a dead letter. The emulated AWS is made from the text of the
+//! configuration, without its expressions; what Terraform makes of it is compared here. Times of queues are shorter in these tests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +13,10 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
-use emulate::{cloud::Cloud, terraform};
+use emulate::{
+    cloud::{Cloud, VISIBILITY},
+    terraform,
+};
 use http::Request;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -140,7 +144,8 @@ fn queues(
         ensure!(planned["after"]["name"] == queue.name.as_str(), "{name}");
         let timeout = declared.get(consumer).context("no consumer")?.timeout;
         let visibility = &planned["after"]["visibility_timeout_seconds"];
-        ensure!(*visibility == 6 * timeout.as_secs(), "{name}: {visibility}");
+        let ours = VISIBILITY * timeout;
+        ensure!(*visibility == ours.as_secs(), "{name}: {visibility}");
         let mapping = resources(plan, "aws_lambda_event_source_mapping")
             .find(|it| it["index"] == consumer)
             .with_context(|| format!("nobody consumes {name}"))?;
@@ -167,6 +172,19 @@ async fn tables(cloud: &Cloud, plan: &Value) -> anyhow::Result<()> {
             shape == Shape::described(table),
             "{name}: {table}, planned {planned}"
         );
+        let types = |attributes: &Value, name: &str, kind: &str| -> BTreeSet<String> {
+            let attributes = list(attributes);
+            attributes
+                .map(|it| format!("{} {}", it[name], it[kind]))
+                .collect()
+        };
+        let due = types(&planned["attribute"], "name", "type");
+        let ours = types(
+            &table["AttributeDefinitions"],
+            "AttributeName",
+            "AttributeType",
+        );
+        ensure!(due == ours, "{name}: {ours:?}, planned {due:?}");
         let indexes = list(&planned["global_secondary_index"]).map(Shape::planned);
         let ours = list(&table["GlobalSecondaryIndexes"]).map(Shape::described);
         let (indexes, ours): (BTreeSet<_>, BTreeSet<_>) = (indexes.collect(), ours.collect());
@@ -189,6 +207,7 @@ struct Shape {
     index: Option<String>,
     hash: String,
     range: Option<String>,
+    projection: Option<String>,
 }
 
 impl Shape {
@@ -199,6 +218,7 @@ impl Shape {
             index: is_index.then(|| text("name")).flatten(),
             hash: text("hash_key").unwrap_or_default(),
             range: text("range_key"),
+            projection: text("projection_type"),
         }
     }
 
@@ -211,6 +231,9 @@ impl Shape {
             index: table["IndexName"].as_str().map(str::to_owned),
             hash: key("HASH").unwrap_or_default(),
             range: key("RANGE"),
+            projection: table["Projection"]["ProjectionType"]
+                .as_str()
+                .map(str::to_owned),
         }
     }
 }

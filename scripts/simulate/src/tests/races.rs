@@ -73,7 +73,7 @@ impl Ring {
             port: port.clone(),
         };
         Self {
-            stock: Stock::new(connection, world.steps.clock(0)),
+            stock: Stock::new(connection, world.steps.clock(0), world.loads()),
             store: Arc::new(world.store.of(port.clone())),
             till: world.start(1, Part::Till, 0),
             world,

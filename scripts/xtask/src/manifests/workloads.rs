@@ -16,6 +16,8 @@ fn restricted() -> [(&'static str, Value); 5] {
 }
 
 const POD: &str = "/spec/template/spec";
+/// The one account that is known to the API server.
+const WITH_TOKEN: &str = "prewarm";
 
 pub(super) fn check(documents: &[Document]) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -28,8 +30,12 @@ pub(super) fn check(documents: &[Document]) -> Vec<Problem> {
             report(format!("runs as {account:?}, which is no account of ours"));
         }
         let token = document.value(&format!("{POD}/automountServiceAccountToken"));
-        if *token != json!(document.name() == "prewarm") {
-            report("mounts a token that it does not need, or lacks the one it needs".to_owned());
+        if *token != json!(false) && account != WITH_TOKEN {
+            report("mounts a token that it does not need".to_owned());
+        }
+        // Of a Service, Knative takes no other word than `false` (its `PodSpecMask`).
+        if !token.is_null() && account == WITH_TOKEN {
+            report("says itself whether it mounts the token of its account".to_owned());
         }
         let containers = document.list(&format!("{POD}/containers"));
         if containers.is_empty() {
@@ -38,6 +44,13 @@ pub(super) fn check(documents: &[Document]) -> Vec<Problem> {
         let pod = document.value(&format!("{POD}/securityContext"));
         for container in containers {
             check_container(pod, container, &mut report);
+        }
+    }
+    for account in documents.iter().filter(|it| it.kind() == "ServiceAccount") {
+        let token = account.value("/automountServiceAccountToken");
+        if *token != json!(account.name() == WITH_TOKEN) {
+            let problem = "gives a token that nobody needs, or lacks the one that is needed";
+            problems.push((account.title(), problem.to_owned()));
         }
     }
     problems

@@ -80,9 +80,18 @@ fn statement(statement: &Expression, problems: &mut Vec<String>) {
             }
         }
     }
-    if member(statement, "Principal").and_then(plain).as_deref() == Some("*") {
+    let everybody = member(statement, "Principal").and_then(plain).as_deref() == Some("*");
+    if everybody && !is_of_one_account(statement) {
         problems.push("allows everybody: name the principal".to_owned());
     }
+}
+
+/// A gateway endpoint knows its callers by a condition only.
+fn is_of_one_account(statement: &Expression) -> bool {
+    let condition = member(statement, "Condition");
+    let equals = condition.and_then(|it| member(it, "StringEquals"));
+    let account = equals.and_then(|it| member(it, "aws:PrincipalAccount"));
+    account.is_some_and(|it| plain(it).as_deref() != Some("*"))
 }
 
 fn only_logs(actions: &Expression) -> bool {

@@ -151,6 +151,20 @@ fn a_policy_that_allows_more_than_it_names_is_found() {
     assert_eq!(policy("Allow", "sqs:SendMessage", "*"), [found]);
     let found = "resource p.a: allows Action \"sqs:*\": name it";
     assert_eq!(policy("Allow", "sqs:*", "arn:q"), [found]);
+    let principal = |condition: &str| {
+        let text = format!(
+            "resource \"p\" \"a\" {{\n policy = jsonencode({{ Statement = [{{ Effect = \"Allow\", Principal = \"*\", Action = [\"sqs:SendMessage\"], Resource = [\"arn:q\"], Condition = {{ StringEquals = {{ {condition} }} }} }}] }})\n}}"
+        );
+        problems(policies::check(&Configuration::parse(&text)))
+    };
+    assert_eq!(principal("\"aws:PrincipalAccount\" = \"1\""), none);
+    let found = "resource p.a: allows everybody: name the principal";
+    for condition in [
+        "\"aws:PrincipalAccount\" = \"*\"",
+        "\"aws:SourceIp\" = \"1\"",
+    ] {
+        assert_eq!(principal(condition), [found], "{condition}");
+    }
     let found = "resource p.a: allows Resource \"arn:q:*\": name it";
     assert_eq!(policy("Allow", "sqs:SendMessage", "arn:q:*"), [found]);
 }

@@ -27,7 +27,7 @@ async fn instances_whose_clocks_differ_by_minutes_agree_on_the_time() {
 async fn the_first_call_measures_where_connecting_did_not() {
     let redis = stock::testing::shared();
     let local = skewed(Duration::from_hours(24), true);
-    let stock = Stock::new(redis.connection().await, Arc::clone(&local));
+    let stock = Stock::new(redis.connection().await, Arc::clone(&local), Arc::new(|| 1));
     assert!(
         stock.now() >= local() - Duration::from_hours(1),
         "not measured yet"

@@ -100,6 +100,14 @@ async fn one_loader_at_a_time() {
     let loading = kit.key("loading");
     let lifetime: i64 = kit.command(&["PTTL", &loading]).await;
     assert!((1..=5_000).contains(&lifetime));
+    // Only its own is kept for longer.
+    let _: u32 = kit.command(&["PEXPIRE", &loading, "2000"]).await;
+    assert!(!stock.keep_loading(&first).await.unwrap());
+    let lifetime: i64 = kit.command(&["PTTL", &loading]).await;
+    assert!(lifetime <= 2_000);
+    assert!(stock.keep_loading(&second).await.unwrap());
+    let lifetime: i64 = kit.command(&["PTTL", &loading]).await;
+    assert!(lifetime > 2_000);
     // Whose lock has lapsed may know of an older store.
     let load = Load {
         config: kit.config(),

@@ -56,12 +56,23 @@ fn a_token_where_none_is_needed_and_none_where_one_is_are_found() {
         bad,
         "mounts a token",
     );
-    let prewarm = "knative/base/services/prewarm.yaml";
     finds(
-        prewarm,
+        "knative/base/services/prewarm.yaml",
+        "      enableServiceLinks: false\n",
+        "      enableServiceLinks: false\n      automountServiceAccountToken: true\n",
+        "says itself",
+    );
+    finds(
+        "knative/base/policies/prewarm.yaml",
         bad,
         "automountServiceAccountToken: false",
-        "lacks the one it needs",
+        "lacks the one that is needed",
+    );
+    finds(
+        "knative/base/policies/accounts.yaml",
+        "automountServiceAccountToken: false",
+        bad,
+        "that nobody needs",
     );
     finds(
         SPIKE,
