@@ -8,7 +8,7 @@
 //! Environment:
 //! - `STORE_URL`.
 //! - On Knative (`KUBERNETES_SERVICE_HOST`, `KUBERNETES_SERVICE_PORT` are the kubelet's): a mounted service account token
-//!   that may `get` and `patch` the three Services, in `SERVICE_ACCOUNT_DIR` if not where the kubelet mounts it;
+//!   that may `get` and `patch` the three Services, in `KUBERNETES_ACCOUNT_DIR` if not where the kubelet mounts it;
 //!   `KNATIVE_NAMESPACE`, else the namespace of the service account.
 //! - On AWS (`AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` are Lambda's):
 //!   `FUNCTION_PREFIX`, what stands before the functions' names (none); `AWS_ENDPOINT_URL_LAMBDA`, if not the region's own.

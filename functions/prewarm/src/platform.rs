@@ -42,7 +42,7 @@ fn knative(host: &str) -> anyhow::Result<capacity::Knative> {
     };
     let port = env::number("KUBERNETES_SERVICE_PORT", 443, 1..=65_535)?;
     let api = format!("https://{host}:{port}").parse();
-    let account = env::optional("SERVICE_ACCOUNT_DIR").unwrap_or_else(|| ACCOUNT.to_owned());
+    let account = env::optional("KUBERNETES_ACCOUNT_DIR").unwrap_or_else(|| ACCOUNT.to_owned());
     let read = |name| {
         let path = format!("{account}/{name}");
         std::fs::read_to_string(&path).context(path)

@@ -34,6 +34,14 @@ const EXPECTED: &[(&str, &str)] = &[
         "the queue gave up on an event",
     ),
     (
+        "fault_07_poison_among_good_events",
+        "a dead letter could not be kept yet",
+    ),
+    (
+        "prewarm_raises_before_a_sale_and_lowers_when_it_is_gone",
+        "the platform's API does not allow it",
+    ),
+    (
         "fault_10_redis_restarts_with_an_older_state",
         "incident: a repaired difference is there again",
     ),

@@ -251,7 +251,7 @@ fn in_cluster(cluster: &Cluster) -> anyhow::Result<[(String, String); 3]> {
         ),
         ("KUBERNETES_SERVICE_PORT", port.unwrap_or(443).to_string()),
         (
-            "SERVICE_ACCOUNT_DIR",
+            "KUBERNETES_ACCOUNT_DIR",
             cluster.account().display().to_string(),
         ),
     ]

@@ -245,8 +245,9 @@ async fn ask(cloud: &Cloud, operation: &str, what: &Value) -> anyhow::Result<Val
         .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
         .header(
             "authorization",
-            "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/dynamodb/aws4_request",
+            "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
         )
+        .header("x-amz-date", "20260101T000000Z")
         .body(Bytes::from(what.to_string()))?;
     let answer = cloud.tables.answer(request).await;
     let status = answer.status();

@@ -50,7 +50,11 @@ pub(super) fn functions(root: &Path) -> anyhow::Result<Vec<Function>> {
 pub(super) fn program(folder: &Path) -> anyhow::Result<Function> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let sources = folder.join("src");
-    let main = without_comments(&read(&sources.join("main.rs"))?);
+    let mut main = without_comments(&read(&sources.join("main.rs"))?);
+    let platform = sources.join("platform.rs");
+    if platform.is_file() {
+        main.push_str(&without_comments(&read(&platform)?));
+    }
     let required = required(&main);
     Ok(Function {
         routes: routes(&sources).with_context(|| name.clone().into_owned())?,

@@ -34,7 +34,7 @@ pub(super) struct Function {
     pub(super) routes: BTreeSet<String>,
     /// Those of them that need an access token, by the API's document.
     pub(super) with_token: BTreeSet<String>,
-    /// Names in upper case in its `main.rs`: its environment.
+    /// Names in upper case in its `main.rs` and `platform.rs`: its environment.
     pub(super) environment: BTreeSet<String>,
     /// Those of them that are read as secrets.
     pub(super) secrets: BTreeSet<String>,
@@ -103,13 +103,14 @@ impl Function {
                 .filter(|it| it.first().is_some_and(|it| it == "sale"));
             let of_sale = of_sale.filter_map(|it| sale.get(it.get(1)?));
             methods.extend(of_sale.flatten().cloned());
-            if path.ends_with("main.rs") {
+            if READERS.iter().any(|reader| path.ends_with(reader)) {
                 let texts = met.texts.iter();
-                function.environment = texts.filter(|it| is_variable(it)).cloned().collect();
+                let variables = texts.filter(|it| is_variable(it)).cloned();
+                function.environment.extend(variables);
                 if publishes(&met) {
                     function.environment.insert("EVENTS_URL".to_owned());
                 }
-                function.secrets = secrets(&met);
+                function.secrets.extend(secrets(&met));
             }
         }
         let known = methods
@@ -120,6 +121,9 @@ impl Function {
         Ok(function)
     }
 }
+
+/// What of a function reads the environment.
+const READERS: [&str; 2] = ["main.rs", "platform.rs"];
 
 fn is_variable(text: &str) -> bool {
     text.len() > 3

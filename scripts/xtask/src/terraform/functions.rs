@@ -21,6 +21,7 @@ const QUEUES: &[(&str, &str)] = &[
 /// Variables that a function can do without on AWS: a file of tunables is for targets with files, a cluster's are not there.
 const UNUSED: &[&str] = &[
     "KNATIVE_NAMESPACE",
+    "KUBERNETES_ACCOUNT_DIR",
     "KUBERNETES_SERVICE_HOST",
     "KUBERNETES_SERVICE_PORT",
     "TUNABLES_FILE",
