@@ -105,6 +105,8 @@ impl Secrets {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let mut http = HttpConnector::new();
+        // A request of two writes would wait for the delayed acknowledgement of the first.
+        http.set_nodelay(true);
         http.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)

@@ -79,6 +79,8 @@ impl Https {
             .with_root_certificates(store)
             .with_no_client_auth();
         let mut http = HttpConnector::new();
+        // A request of two writes would wait for the delayed acknowledgement of the first.
+        http.set_nodelay(true);
         http.set_connect_timeout(Some(CONNECT_WITHIN));
         http.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
