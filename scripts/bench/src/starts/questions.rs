@@ -84,6 +84,8 @@ impl World {
             ("EVENTS_URL", format!("{}/", broker.base_url)),
             ("ACCESS_TOKEN_KEYS", parts.keys()?),
             ("ISSUER", ISSUER.to_owned()),
+            // A run of the sweeper answers at its end, and else goes on for as long as a sale is open.
+            ("REPEAT_SECS", "0".to_owned()),
             ("SIGNING_KEY", SigningKey::generate_pem()?),
             ("PATH_TOKEN_KEY", PATH_TOKEN_KEY.to_owned()),
             ("RUST_LOG", "warn".to_owned()),
