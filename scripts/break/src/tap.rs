@@ -22,6 +22,8 @@ use runtime::server::Listener;
 use store::testing::free_port;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
+/// How many ports are tried.
+const TRIES: usize = 20;
 /// The largest body that is passed on.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -189,8 +191,7 @@ impl Tap {
             forwarder: Forwarder::default(),
         });
         // Not one that the system may lend to an outgoing connection while nobody listens.
-        let port = free_port().context("a tap")?;
-        let listener = local::listen(port)?;
+        let (port, listener) = listen_somewhere().context("a tap")?;
         tokio::spawn(Arc::clone(&shared).listen(port, listener));
         Ok(Self { port, shared })
     }
@@ -224,6 +225,18 @@ impl Tap {
             instead.load(Ordering::Relaxed),
         )
     }
+}
+
+/// Whoever starts a process at this moment has a copy of the socket by which a port was seen to be free, until the process
+/// is another program: that port is left alone.
+fn listen_somewhere() -> anyhow::Result<(u16, TcpListener)> {
+    for _ in 0..TRIES {
+        let port = free_port()?;
+        if let Ok(listener) = local::listen(port) {
+            return Ok((port, listener));
+        }
+    }
+    anyhow::bail!("no port can be listened on")
 }
 
 impl Shared {
