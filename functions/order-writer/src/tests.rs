@@ -257,13 +257,8 @@ async fn the_event_comes_again_while_redis_is_away_in_a_conflict_or_another_load
     let placed = sale.reserve(user(), 1).await;
     sale.place(&sale.lost(&[1])).await;
     sale.redis.flush().await;
-    assert!(
-        sale.stock
-            .lock_loading(sale.spike.id)
-            .await
-            .unwrap()
-            .is_some()
-    );
+    let lock = sale.stock.lock_loading(sale.spike.id).await;
+    assert!(lock.unwrap().is_some());
     let (status, body) = deliver_bytes(&app, events::envelope::write(&placed)).await;
     assert_eq!(
         (status, &body["code"]),

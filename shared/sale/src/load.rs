@@ -40,7 +40,8 @@ pub enum LoadOutcome {
 ///
 /// One loader per spike works at a time. A second one does no harm: a sale that is present is never loaded again, and one
 /// whose lock has lapsed since it read the store loads nothing (ADR 32). What is wrong with a unit is found when somebody
-/// claims it (rule 8) and by the audit that follows every load. A spike that was shelved is live again, so that what is loaded is swept and shelved in its turn.
+/// claims it (rule 8) and by the audit that follows every load. A spike that was shelved is live again, so that what is
+/// loaded is swept and shelved in its turn.
 pub async fn load(
     store: &dyn Store,
     stock: &Stock,

@@ -76,13 +76,8 @@ async fn who_read_the_spike_before_it_was_deleted_does_not_bring_it_back() {
 async fn one_loader_works_at_a_time() {
     let sale = Sale::of(5).await;
     sale.redis.flush().await;
-    assert!(
-        sale.stock
-            .lock_loading(sale.spike.id)
-            .await
-            .unwrap()
-            .is_some()
-    );
+    let lock = sale.stock.lock_loading(sale.spike.id).await;
+    assert!(lock.unwrap().is_some());
     let other = load(
         sale.store.as_ref(),
         &sale.stock,

@@ -11,7 +11,7 @@
 //! | `spike:{ID}:pending` | sorted set by next publish time (ms) | until dropped | `reservation\|user\|units`: handed out and not yet known to be durable | `reserve`, `reassign`, `due`, `put_back`; emptied by `ack`, `release` |
 //! | `spike:{ID}:retiring` | set | until dropped | units that the house took and of which the store may not know yet | `retire`; emptied by `settle`, `retire` |
 //! | `spike:{ID}:access:USER` | string | 30 s | verdict: `+`, or `-` and the reason | `reserve`, `remember_verdict` |
-//! | `spike:{ID}:loading` | string | 5 s | one loader per spike; which (a random number) | `lock_loading`, `load` |
+//! | `spike:{ID}:loading` | string | 5 s | one loader per spike; which (a random number) | `lock_loading`, `keep_loading`, `load` |
 //! | `spike:{ID}:auditing` | string | 35 s | one auditor per spike; when it began (ms) | `lease_audit`, `audited` |
 //! | `spike:complete` | string | for ever | every live sale was loaded since Redis was last empty | `mark_complete` |
 //!

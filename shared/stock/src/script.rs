@@ -73,8 +73,8 @@ impl Call {
 
     /// Calls the script, and sends it along where Redis has forgotten it (a restart, `SCRIPT FLUSH`, a failover).
     ///
-    /// By `EVAL` and not by `SCRIPT LOAD`: behind a proxy, as that of `ElastiCache` Serverless, what names no key may reach another
-    /// node than the call after it.
+    /// By `EVAL` and not by `SCRIPT LOAD`: behind a proxy, as that of `ElastiCache` Serverless, what names no key may reach
+    /// another node than the call after it.
     pub(crate) async fn send(self, connection: &mut dyn Connection) -> RedisResult<Value> {
         let answer = send(connection, &self.cmd).await;
         match &answer {
