@@ -74,7 +74,7 @@ impl Stock {
     }
 
     /// Connects to `redis://host:port`, `redis+unix:///path` or, with the feature `tls`, `rediss://user:password@host:port`
-    /// (`?ca=FILE` names other roots than the machine's), and measures Redis' clock.
+    /// (`?ca=FILE` names other roots than Mozilla's), and measures Redis' clock.
     ///
     /// A Redis that is away is waited for two seconds at most, and then met by the first call: only an address that cannot be
     /// one is an error. Purchases wait 100 ms for an answer; nothing is sent twice.

@@ -1,8 +1,8 @@
 //! What `STOCK_URL` names.
 //!
 //! `redis://HOST:PORT`, `redis+unix:///PATH`, and with the feature `tls` `rediss://USER:PASSWORD@HOST:PORT`: TLS, the server's
-//! certificate checked against the machine's roots, or against those in the PEM file that the parameter `ca` names
-//! (`rediss://...?ca=/etc/spike/ca.pem`).
+//! certificate checked against Mozilla's roots, which are built in, or against those in the PEM file that the parameter `ca`
+//! names instead (`rediss://...?ca=/etc/spike/ca.pem`).
 
 use std::time::Duration;
 
