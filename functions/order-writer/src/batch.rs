@@ -1,35 +1,64 @@
 //! Orders that arrive together are written together.
 //!
-//! While one write is under way, further orders queue up; the next write takes them all. An order that comes alone
-//! waits for nobody. No task outlives a delivery, which suits a function that is frozen between two.
+//! While one write is under way, further orders queue up; the next write takes them all. Under load the deliveries that one
+//! write answers are followed by others at about the same time, so the next write waits for as many, a moment at most. An
+//! order that comes alone waits for nobody. No task outlives a delivery, which suits a function that is frozen between two.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use domain::Order;
 use store::{Placement, Store};
-use tokio::sync::{Mutex as Turn, oneshot};
+use tokio::{
+    sync::{
+        Mutex as Turn, Notify,
+        oneshot::{self, error::TryRecvError},
+    },
+    time::timeout,
+};
 
-/// The most orders of one write: with a unit each, 75 of the 100 items of a `TransactWriteItems` call.
-const MOST_AT_ONCE: usize = 25;
+/// The most orders of one write, and so of one transaction on `MySQL`. `DynamoDB` takes 100 items in one: its adapter divides
+/// them.
+const MOST_AT_ONCE: usize = 100;
+/// How long a write waits for as many orders as the last one had.
+const GATHER: Duration = Duration::from_millis(2);
 
 type Answer = Result<Placement, store::Error>;
 
 /// The queue in front of [`store::Orders::place`].
 pub(crate) struct Batch {
     store: Arc<dyn Store>,
-    waiting: Mutex<VecDeque<(Order, oneshot::Sender<Answer>)>>,
-    turn: Turn<()>,
+    queue: Mutex<Queue>,
+    /// Told when as many wait as are wanted.
+    gathered: Notify,
+    /// Of who writes; how many orders the last write had.
+    turn: Turn<usize>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<(Order, oneshot::Sender<Answer>)>,
+    /// How many the next write waits for; none, if nobody waits for others.
+    wanted: Option<usize>,
+}
+
+impl Queue {
+    fn is_enough(&self) -> bool {
+        self.wanted
+            .is_some_and(|wanted| self.waiting.len() >= wanted)
+    }
 }
 
 impl Batch {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
-            waiting: Mutex::default(),
-            turn: Turn::new(()),
+            queue: Mutex::default(),
+            gathered: Notify::new(),
+            turn: Turn::new(1),
         }
     }
 
@@ -39,32 +68,64 @@ impl Batch {
     /// [`store::Error::Unavailable`], and their events come again.
     pub(crate) async fn place(&self, order: Order) -> Answer {
         let (answer, mut answered) = oneshot::channel();
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_back((order, answer));
+        let is_enough = {
+            let mut queue = self.queue();
+            queue.waiting.push_back((order, answer));
+            queue.is_enough()
+        };
+        if is_enough {
+            self.gathered.notify_one();
+        }
         loop {
-            let turn = self.turn.lock().await;
+            let mut last = tokio::select! {
+                biased;
+                answer = &mut answered => return answer.unwrap_or_else(|_| Err(abandoned())),
+                last = self.turn.lock() => last,
+            };
             match answered.try_recv() {
                 Ok(answer) => return answer,
-                Err(oneshot::error::TryRecvError::Closed) => return Err(abandoned()),
-                Err(oneshot::error::TryRecvError::Empty) => self.write_waiting().await,
+                Err(TryRecvError::Closed) => return Err(abandoned()),
+                Err(TryRecvError::Empty) => *last = self.write_waiting(*last).await,
             }
-            drop(turn);
         }
     }
 
-    async fn write_waiting(&self) {
+    /// Writes what waits, after a moment for as many as the last write had; how many these were.
+    async fn write_waiting(&self, last: usize) -> usize {
+        self.gather(last).await;
         let (orders, answers): (Vec<_>, Vec<_>) = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = waiting.len().min(MOST_AT_ONCE);
-            waiting.drain(..count).unzip()
+            let mut queue = self.queue();
+            let count = queue.waiting.len().min(MOST_AT_ONCE);
+            queue.waiting.drain(..count).unzip()
         };
         let placements = self.store.place(&orders).await;
         for (answer, placement) in answers.into_iter().zip(placements) {
             // A caller that has gone away needs no answer: its event comes again.
             let _ = answer.send(placement);
         }
+        orders.len()
+    }
+
+    async fn gather(&self, wanted: usize) {
+        {
+            let mut queue = self.queue();
+            queue.wanted = Some(wanted);
+            if queue.is_enough() {
+                return;
+            }
+        }
+        // Either way what waits now is written.
+        let _ = timeout(GATHER, async {
+            while !self.queue().is_enough() {
+                self.gathered.notified().await;
+            }
+        })
+        .await;
+        self.queue().wanted = None;
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
