@@ -1,7 +1,8 @@
 //! `DELETE /admin/spikes/{spike_id}`: only before the start.
 //!
 //! The sale may start between any two steps, so it is paused first: in the store, then in Redis. What is paused in Redis
-//! before anybody has bought stays so, and can be deleted. Whatever goes wrong on the way leaves a paused spike.
+//! before the start, and before anybody has bought, stays so and can be deleted (ADR 33). Whatever goes wrong on the way
+//! leaves a paused spike.
 
 use auth::Admin;
 use axum::{extract::State, http::StatusCode};
@@ -48,7 +49,9 @@ pub(crate) async fn delete(
     })
     .await?;
     apply(&app, &paused).await?;
-    if is_bought_from(&app, spike_id).await? {
+    // Redis may have lost whom it sold to since the start, and their orders may still be on their way.
+    let has_started = app.stock.now() >= paused.settings.starts_at;
+    if has_started || is_bought_from(&app, spike_id).await? {
         if paused.version != version {
             resume(&app, &paused).await?;
         }

@@ -95,6 +95,29 @@ async fn a_spike_that_somebody_bought_from_meanwhile_stays_and_goes_on() {
     assert_eq!((sale.gate, sale.buyers), (domain::Gate::Open, 1));
 }
 
+/// Whom Redis sold to since the start it may have lost, and their orders may be on their way (ADR 33).
+#[tokio::test]
+async fn a_delete_that_stalls_until_after_the_start_deletes_nothing() {
+    let rig = rig().await;
+    let starts_at = rig.sale.stock.now() + Duration::from_millis(400);
+    let mut settings = with("rules", json!([]));
+    settings["starts_at"] = json!(starts_at);
+    let made = rig.post("/admin/spikes", Some(settings)).await;
+    let id: SpikeId = made.ok()["spike_id"].as_str().unwrap().parse().unwrap();
+    let path = format!("/admin/spikes/{id}");
+    rig.sale.redis.flush().await;
+    let lock = rig.sale.stock.lock_loading(id).await.unwrap().unwrap();
+    let starting = async {
+        while rig.sale.stock.now() < starts_at {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        rig.sale.stock.unlock_loading(lock).await.unwrap();
+    };
+    let (deleted, ()) = tokio::join!(delete(&rig, &path, Some("\"1\"")), starting);
+    deleted.is(409, "spike-started");
+    assert_eq!(rig.get(&path).await.ok()["paused"], false);
+}
+
 #[tokio::test]
 async fn a_pause_of_another_admin_outlives_a_delete_that_is_too_late() {
     let rig = rig().await;
