@@ -2,7 +2,7 @@
 //! notes what it was told.
 
 use axum::{Router, body::Body};
-use domain::{OrderId, SpikeId, UserId};
+use domain::{OrderId, Rule, SpikeId, Timestamp, UserId};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -227,7 +227,7 @@ pub async fn cancel(world: World, router: Router, order_id: OrderId, user_id: Us
 }
 
 /// What an admin does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Another stock.
     Stock(u32),
@@ -237,6 +237,14 @@ pub enum Change {
     Pause,
     /// The sale goes on.
     Resume,
+    /// Another start.
+    Start(Timestamp),
+    /// Another end.
+    End(Timestamp),
+    /// Other rules.
+    Rules(Vec<Rule>),
+    /// The spike is to be gone.
+    Delete,
 }
 
 /// An admin changes a spike.
@@ -247,7 +255,7 @@ pub async fn change(world: World, router: Router, spike_id: SpikeId, change: Cha
     let turn = match change {
         Change::Pause => Some("pause"),
         Change::Resume => Some("resume"),
-        Change::Stock(_) | Change::Limit(_) => None,
+        _ => None,
     };
     if let Some(turn) = turn {
         let request = request(&world, "POST", format!("{path}/{turn}"), admin, None);
@@ -276,6 +284,17 @@ pub async fn change(world: World, router: Router, spike_id: SpikeId, change: Cha
     let (StatusCode::OK, Some(etag)) = (read.status, read.etag) else {
         return;
     };
+    if change == Change::Delete {
+        let mut delete = request(&world, "DELETE", path, admin, None);
+        if let Ok(etag) = etag.parse() {
+            delete.headers_mut().insert(header::IF_MATCH, etag);
+        }
+        let answer = call(&world, &router, &what, delete).await;
+        if answer.status == StatusCode::NO_CONTENT {
+            world.steps.saw("deleted");
+        }
+        return;
+    }
     // Of what was read, the settings.
     let fields = world
         .store
@@ -290,22 +309,29 @@ pub async fn change(world: World, router: Router, spike_id: SpikeId, change: Cha
         .flatten();
     let settings = fields.map(|(field, _)| (field.clone(), read.body[field].clone()));
     let mut settings: serde_json::Map<String, Value> = settings.collect();
-    match change {
-        Change::Stock(stock) => settings.insert("stock".to_owned(), stock.into()),
-        Change::Limit(limit) => settings.insert("limit_per_user".to_owned(), limit.into()),
-        Change::Pause | Change::Resume => None,
+    let (field, value) = match &change {
+        Change::Stock(stock) => ("stock", json!(stock)),
+        Change::Limit(limit) => ("limit_per_user", json!(limit)),
+        Change::Start(at) => ("starts_at", json!(at)),
+        Change::End(at) => ("ends_at", json!(at)),
+        Change::Rules(rules) => ("rules", json!(rules)),
+        Change::Pause | Change::Resume | Change::Delete => return,
     };
+    settings.insert(field.to_owned(), value);
     let mut replace = request(&world, "PUT", path, admin, Some(Value::Object(settings)));
     if let Ok(etag) = etag.parse() {
         replace.headers_mut().insert(header::IF_MATCH, etag);
     }
     let before = read.body["stock"].as_u64();
     let replaced = call(&world, &router, &what, replace).await;
-    if let (Change::Stock(stock), StatusCode::OK) = (change, replaced.status) {
-        world.steps.saw(if before > Some(stock.into()) {
-            "lowered"
-        } else {
-            "raised"
+    if replaced.status == StatusCode::OK {
+        world.steps.saw(match change {
+            Change::Stock(stock) if before > Some(stock.into()) => "lowered",
+            Change::Stock(_) => "raised",
+            Change::Start(_) => "start moved",
+            Change::End(_) => "end moved",
+            Change::Rules(_) => "rules changed",
+            _ => return,
         });
     }
 }

@@ -37,6 +37,11 @@ impl Checks {
         let redis = world.server.state();
         for spike in &plan.spikes {
             in_redis(spike, &redis)?;
+            let sale = redis.hash(&key(spike, "sale"));
+            ensure!(
+                state.spikes.contains_key(&spike.id) || !is_open(&sale),
+                "ADR 32: a spike that is deleted is open in Redis: {sale:?}"
+            );
             if !plan.redis_forgets {
                 kept(spike, world, &state, &redis)?;
             }
@@ -101,12 +106,15 @@ fn kept(spike: &Spike, world: &World, state: &State, redis: &Keyspace) -> Result
         );
     }
     let sale = redis.hash(&key(spike, "sale"));
-    let open = sale.get("state").is_some_and(|state| state == "open");
     ensure!(
-        !(open && book.paused.contains(&spike.id)),
+        !(is_open(&sale) && book.paused.contains(&spike.id)),
         "rule 9: a pause was confirmed, and the sale is open"
     );
     Ok(())
+}
+
+fn is_open(sale: &BTreeMap<String, String>) -> bool {
+    sale.get("state").is_some_and(|state| state == "open")
 }
 
 fn key(spike: &Spike, kind: &str) -> String {
@@ -203,6 +211,10 @@ fn claims(state: &State) -> Result<(), String> {
     );
     let mut retired: BTreeMap<SpikeId, u32> = BTreeMap::new();
     for ((spike_id, unit), holder) in &state.units {
+        // Whoever deletes a spike leaves what the house has of it: nobody asks for that again.
+        if *holder == Holder::House && !state.spikes.contains_key(spike_id) {
+            continue;
+        }
         let top = state.spikes.get(spike_id).map_or(0, |spike| spike.top);
         ensure!(
             (1..=top).contains(unit),
@@ -345,17 +357,26 @@ fn same(spike: &Spike, state: &State, redis: &Keyspace) -> Result<(), String> {
         );
     }
     same_buyers(spike, state, &redis.hash(&key("buyers")))?;
-    let (version, state) = (number("version"), sale.get("state").map(String::as_str));
-    ensure!(
-        u64::from(version) == spike.version,
-        "rule 9: version {version} in Redis, {}",
-        spike.version
-    );
-    ensure!(
-        state == Some(spike.gate().as_str()),
-        "rule 9: {state:?} in Redis, {:?}",
-        spike.gate()
-    );
+    same_settings(spike, &sale)
+}
+
+/// Rule 9: what was decided about the sale is what Redis goes by.
+fn same_settings(spike: &Spike, sale: &BTreeMap<String, String>) -> Result<(), String> {
+    let settings = &spike.settings;
+    for (field, wanted) in [
+        ("version", spike.version.to_string()),
+        ("state", spike.gate().as_str().to_owned()),
+        ("starts", settings.starts_at.as_millis().to_string()),
+        ("ends", settings.ends_at.as_millis().to_string()),
+        ("limit", settings.limit_per_user.to_string()),
+        ("guarded", u8::from(!settings.rules.is_empty()).to_string()),
+    ] {
+        let there = sale.get(field);
+        ensure!(
+            there == Some(&wanted),
+            "rule 9: {field} is {there:?} in Redis, {wanted} in the store"
+        );
+    }
     Ok(())
 }
 

@@ -13,12 +13,8 @@ use crate::shape::Shape;
 /// within the audit's lease: its compare is a second line, of which `stock` has its own test. The lease in turn spares
 /// Redis two audits of a spike at once; what they would write is compared. And whoever acknowledges has seen the order in
 /// the store, so that any entry of its reservation may go: its bytes are only the cheapest way to name it.
-///
-/// Whoever loads without their lock does harm only if the spike was deleted since, and no schedule deletes any: `stock` and
-/// `sale` have tests of that. With an old view of the claims they make conflicts, which the writer mends.
-pub const OUT_OF_REACH: [Mutation; 4] = [
+pub const OUT_OF_REACH: [Mutation; 3] = [
     Mutation::OfferWhatIsHeld,
-    Mutation::LateLoaderFills,
     Mutation::AuditsOverlap,
     Mutation::AcknowledgeByReservation,
 ];
@@ -52,6 +48,10 @@ pub enum Mutation {
     ReassignAgainAndAgain,
     /// Rule 9: an older configuration overwrites a newer one.
     ConfigureIgnoresTheVersion,
+    /// Rule 9: Redis is not told of another end.
+    EndStaysInRedis,
+    /// Rule 9: Redis is not told that a sale has rules now.
+    RulesStayInRedis,
     /// A pause does not stop the sale.
     PauseIgnored,
     /// The limit per user is not looked at.
@@ -119,6 +119,9 @@ impl Mutation {
         match self {
             Self::ClosedIsCharged => Shape::PayersDie,
             Self::RaiseCountsOnRetired => Shape::Lowers,
+            Self::ForgottenBuyer => Shape::Failover,
+            Self::LateLoaderFills => Shape::Deletes,
+            Self::EndStaysInRedis | Self::RulesStayInRedis => Shape::Rewrites,
             _ => Shape::Any,
         }
     }
@@ -191,6 +194,8 @@ impl Mutation {
                 "local newer = ARGV[1] - sale[2]",
                 "local newer = 1",
             ),
+            Self::EndStaysInRedis => ("configure", "'ends', ARGV[4], ", ""),
+            Self::RulesStayInRedis => ("configure", "'guarded', ARGV[6],", ""),
             Self::PauseIgnored => ("configure", "if ARGV[2] ~= 'open' then", "if false then"),
             Self::AcknowledgeByReservation => (
                 "ack",

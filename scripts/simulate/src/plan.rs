@@ -63,6 +63,10 @@ pub struct Plan {
     pub admin: bool,
     /// Stock may be lowered: then an accepted order may be rejected.
     pub lowers: bool,
+    /// The admin moves the start and the end, and changes the rules.
+    pub rewrites: bool,
+    /// The admin deletes.
+    pub deletes: bool,
 }
 
 impl Plan {
@@ -75,11 +79,16 @@ impl Plan {
         let spikes = (0..count)
             .map(|index| spike(index, guarded, random))
             .collect();
+        let users = random.random_range(2..=USERS);
+        let steps = random.random_range(80..=360);
+        let redis_forgets = forgets == 1 || forgets == 2;
+        // By what was drawn already. A spike that is deleted while Redis goes back in time is a known limit.
+        let (rewrites, deletes) = (steps % 3 == 0, steps % 3 == 1 && !redis_forgets);
         Self {
             spikes,
-            users: random.random_range(2..=USERS),
-            steps: random.random_range(80..=360),
-            redis_forgets: forgets == 1 || forgets == 2,
+            users,
+            steps,
+            redis_forgets,
             broker_forgets: forgets == 3,
             loss: None,
             crashes: random.random_ratio(1, 2),
@@ -96,17 +105,15 @@ impl Plan {
             lags: random.random_ratio(1, 4),
             admin,
             lowers: admin && random.random_ratio(1, 2),
+            rewrites: admin && rewrites,
+            deletes: admin && deletes,
         }
     }
 }
 
 fn spike(index: u8, guarded: bool, random: &mut StdRng) -> Spike {
     let begins_at = Timestamp::from_millis(BEGINS_AT_MS);
-    let rules = guarded.then(|| Rule {
-        name: "members".to_owned(),
-        allow_if: "user.attributes.member == true".to_owned(),
-        reason: "Only for members.".to_owned(),
-    });
+    let rules = guarded.then(members_only);
     let settings = Settings {
         name: "Shoes".to_owned(),
         description: String::new(),
@@ -127,6 +134,26 @@ fn spike(index: u8, guarded: bool, random: &mut StdRng) -> Spike {
     Spike::new(id, settings, begins_at)
 }
 
+/// The rule that admits members.
+#[must_use]
+pub fn members_only() -> Rule {
+    Rule {
+        name: "members".to_owned(),
+        allow_if: "user.attributes.member == true".to_owned(),
+        reason: "Only for members.".to_owned(),
+    }
+}
+
+/// A rule that admits everybody.
+#[must_use]
+pub fn everybody() -> Rule {
+    Rule {
+        name: "everybody".to_owned(),
+        allow_if: "spike.name != \"\"".to_owned(),
+        reason: "Nobody is told this.".to_owned(),
+    }
+}
+
 #[expect(clippy::expect_used, reason = "a constant that the type accepts")]
 fn price() -> Money {
     let currency: Currency = "EUR".parse().expect("a currency");
@@ -140,6 +167,9 @@ fn price() -> Money {
 pub fn latecomers() -> impl Iterator<Item = u8> {
     (10..24).filter(|number| is_member(*number))
 }
+
+/// Somebody who comes when everything is over, and is no member.
+pub const OUTSIDER: u8 = 11;
 
 /// A user by number. Every third one is no member.
 #[must_use]

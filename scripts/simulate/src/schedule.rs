@@ -194,7 +194,10 @@ impl Schedule {
         let steps = Steps::new(BEGINS_AT_MS, traced);
         let world = World::new(steps, &mut random, mutation);
         world.steps.note(|| format!("{plan:?}"));
-        for number in (0..=plan::USERS).chain(plan::latecomers()) {
+        for number in (0..=plan::USERS)
+            .chain(plan::latecomers())
+            .chain([plan::OUTSIDER])
+        {
             let _ = store::Users::add_users(&world.store, &[plan::user(number)]).await;
         }
         for spike in &plan.spikes {

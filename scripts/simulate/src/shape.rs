@@ -1,5 +1,7 @@
 //! Shapes: plans that look at one fault closely. Each row of the list of faults that a simulation can test has one.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 use crate::{mutation::Mutation, plan::Plan, steps::At, world::Part};
@@ -59,6 +61,12 @@ pub enum Shape {
     Raises,
     /// Stock is lowered and raised.
     Lowers,
+    /// Start, end and rules are changed while the sale runs, by an admin who dies.
+    Rewrites,
+    /// Spikes are deleted while they are loaded, and Redis comes back empty.
+    Deletes,
+    /// The payment provider fails.
+    ProviderFails,
 }
 
 impl Shape {
@@ -118,9 +126,27 @@ impl Shape {
                 (plan.admin, plan.lowers) = (true, false);
             }
             Self::Lowers => (plan.admin, plan.lowers) = (true, true),
+            Self::Rewrites => {
+                kill(plan, Part::Admin);
+                (plan.admin, plan.lowers, plan.rewrites) = (true, false, true);
+            }
+            Self::Deletes => {
+                forget(plan, Loss::Wiped);
+                (plan.admin, plan.lowers, plan.deletes) = (true, false, true);
+                for spike in &mut plan.spikes {
+                    spike.settings.starts_at = spike.settings.starts_at + BEFORE_THE_START;
+                }
+            }
+            Self::ProviderFails => {
+                lose(plan, At::Payments, 400);
+                plan.impatience_percent = 40;
+            }
         }
     }
 }
+
+/// Time to delete a spike in.
+const BEFORE_THE_START: Duration = Duration::from_secs(60);
 
 fn calm(plan: &mut Plan) {
     plan.redis_forgets = false;
@@ -129,6 +155,8 @@ fn calm(plan: &mut Plan) {
     plan.losses_per_mille = 0;
     plan.poison = false;
     plan.lags = false;
+    plan.rewrites = false;
+    plan.deletes = false;
 }
 
 fn kill(plan: &mut Plan, victim: Part) {

@@ -330,6 +330,7 @@ impl Payments for Provider {
         let payment = charged?;
         self.world.book().charged.insert(order_id);
         if choice == Choice::FailAfter {
+            self.port.steps.saw("charge without an answer");
             return Err(ChargeError::Unavailable("no answer".into()));
         }
         Ok(payment)

@@ -1,6 +1,8 @@
 //! What happens in a schedule: what people do, and what breaks.
 
-use domain::{OrderId, SpikeId, UserId};
+use std::time::Duration;
+
+use domain::{OrderId, SpikeId, Timestamp, UserId};
 use rand::RngExt;
 
 use super::{Process, Schedule};
@@ -11,6 +13,15 @@ use crate::{
     steps::Instance,
     world::Part,
 };
+
+/// What an admin changes besides the stock, the limit and pauses.
+#[derive(Debug, Clone, Copy)]
+enum Other {
+    Start,
+    End,
+    Rules,
+    Delete,
+}
 
 impl Schedule {
     pub(super) async fn something(&mut self) {
@@ -149,7 +160,15 @@ impl Schedule {
         let drawn = self.plan.spikes.iter().find(|it| it.id == spike_id);
         let stock = drawn.map_or(1, |it| it.settings.stock);
         let lowest = if self.plan.lowers { 0 } else { stock + 1 };
-        let change = match self.random.random_range(0..5) {
+        let mut others = Vec::new();
+        if self.plan.rewrites {
+            others.extend([Other::Start, Other::End, Other::Rules]);
+        }
+        if self.plan.deletes {
+            others.extend([Other::Delete; 3]);
+        }
+        let change = match self.random.random_range(0..5 + others.len()) {
+            other @ 5.. => self.another_change(spike_id, others[other - 5]),
             0 | 1 if self.plan.lowers => {
                 Change::Stock(self.random.random_range(lowest..=stock + 3))
             }
@@ -171,6 +190,38 @@ impl Schedule {
         self.spawn(process, |world, router| {
             actors::change(world, router, spike_id, change)
         });
+    }
+
+    fn another_change(&mut self, spike_id: SpikeId, other: Other) -> Change {
+        let now = Timestamp::from_millis(self.world.steps.now_ms());
+        match other {
+            Other::Start => {
+                Change::Start(now + Duration::from_millis(self.random.random_range(0..10_000)))
+            }
+            Other::End => {
+                let long = self.random.random_ratio(1, 2);
+                let ms = if long {
+                    1_400_000_000
+                } else {
+                    self.random.random_range(1..60_000)
+                };
+                Change::End(now + Duration::from_millis(ms))
+            }
+            Other::Rules => {
+                let mut drawn = self.plan.spikes.iter();
+                let drawn = drawn.find(|it| it.id == spike_id);
+                // Whom a guarded sale refuses stays refused: I9 is looked at all the time.
+                let mut rules = drawn.map_or_else(Vec::new, |it| it.settings.rules.clone());
+                if rules.is_empty() && self.random.random() {
+                    rules.push(plan::members_only());
+                }
+                if self.random.random() {
+                    rules.push(plan::everybody());
+                }
+                Change::Rules(rules)
+            }
+            Other::Delete => Change::Delete,
+        }
     }
 
     /// A process is killed at whatever step it had come to, and started anew.

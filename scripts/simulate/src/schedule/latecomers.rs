@@ -52,6 +52,7 @@ impl Schedule {
     /// I4 and I5 from outside: new buyers get every unit that is left, then nobody gets any; and a unit that one of them
     /// gives back is somebody's within a second, whoever remembers that everything was sold (row 35).
     pub(super) async fn latecomers_get_the_rest(&mut self, id: SpikeId) -> Result<(), String> {
+        self.the_refused_stay_out(id).await?;
         let mut latecomers = plan::latecomers().map(plan::user_id);
         let mut bought = None;
         while let Some(left) = self.on_sale(id) {
@@ -74,6 +75,23 @@ impl Schedule {
             self.deliver_all().await?;
             bought = Some(user_id);
         }
+        Ok(())
+    }
+
+    /// I9: whom the rules refuse that the sale has by now buys nothing, whatever it was before.
+    async fn the_refused_stay_out(&mut self, id: SpikeId) -> Result<(), String> {
+        let rules = self.stored(id).map(|spike| spike.settings.rules);
+        let for_members = rules.is_some_and(|rules| rules.contains(&plan::members_only()));
+        if !for_members || self.on_sale(id).is_none_or(|left| left == 0) {
+            return Ok(());
+        }
+        let told = self
+            .comes_late(id, plan::user_id(plan::OUTSIDER), 1)
+            .await?;
+        if told != Some(StatusCode::FORBIDDEN) {
+            return Err(format!("I9: somebody who is denied is told {told:?}"));
+        }
+        self.world.steps.saw("refused by the rules");
         Ok(())
     }
 

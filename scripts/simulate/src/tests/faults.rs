@@ -117,3 +117,20 @@ fn fault_21_stock_is_lowered_below_what_is_sold() {
 fn fault_35_a_unit_given_back_can_be_bought_within_a_second() {
     survive(35, Shape::Calm, "bought after a cancellation");
 }
+
+#[test]
+fn an_admin_who_dies_changes_times_and_rules() {
+    survive(101, Shape::Rewrites, "end moved");
+    survive(102, Shape::Rewrites, "rules changed");
+    survive(103, Shape::Rewrites, "start moved");
+}
+
+#[test]
+fn spikes_are_deleted_while_they_are_loaded() {
+    survive(104, Shape::Deletes, "deleted");
+}
+
+#[test]
+fn the_payment_provider_fails_again_and_again() {
+    survive(105, Shape::ProviderFails, "charge without an answer");
+}

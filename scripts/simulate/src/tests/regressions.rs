@@ -20,22 +20,22 @@ const REGRESSIONS: &[Regression] = &[
     Regression {
         adr: 18,
         mutation: Mutation::ForgottenBuyer,
-        shape: Shape::Any,
-        seed: 5_967,
+        shape: Shape::Failover,
+        seed: 349,
         says: "I4: buyers in Redis",
     },
     Regression {
         adr: 18,
         mutation: Mutation::RaiseCountsOnRetired,
         shape: Shape::Lowers,
-        seed: 257,
+        seed: 4_090,
         says: "more than asked for",
     },
     Regression {
         adr: 22,
         mutation: Mutation::MoneyIsNotAskedFor,
         shape: Shape::Any,
-        seed: 27,
+        seed: 256,
         says: "I6: money that is on no record",
     },
     Regression {
@@ -44,6 +44,13 @@ const REGRESSIONS: &[Regression] = &[
         shape: Shape::PayersDie,
         seed: 299,
         says: "I6: money that is on no record",
+    },
+    Regression {
+        adr: 32,
+        mutation: Mutation::LateLoaderFills,
+        shape: Shape::Deletes,
+        seed: 2_507,
+        says: "a spike that is deleted is open in Redis",
     },
 ];
 
