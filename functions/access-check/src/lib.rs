@@ -22,7 +22,7 @@ use store::Store;
 pub use check::Access;
 pub use error::Error;
 
-const MOST_LOOKED_AFTER: u64 = 1_000;
+const MOST_LOOKED_AFTER: usize = 1_000;
 
 /// What one instance works with, and what it remembers.
 #[derive(Clone)]

@@ -94,6 +94,7 @@ impl Cluster {
         let server = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
                 let (acceptor, router) = (acceptor.clone(), router.clone());
                 tokio::spawn(async move {
                     // A client that does not trust us hangs up.
@@ -144,6 +145,27 @@ impl Cluster {
     #[must_use]
     pub fn account(&self) -> &Path {
         self.files.path()
+    }
+
+    /// What a process in this cluster is told of it.
+    ///
+    /// # Panics
+    /// Never: the address is one of ours.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        let (host, port) = self
+            .url
+            .trim_start_matches("https://")
+            .split_once(':')
+            .unwrap();
+        [
+            ("KUBERNETES_SERVICE_HOST", host.to_owned()),
+            ("KUBERNETES_SERVICE_PORT", port.to_owned()),
+            (
+                "KUBERNETES_ACCOUNT_DIR",
+                self.account().display().to_string(),
+            ),
+        ]
     }
 
     /// Where the token is.

@@ -18,7 +18,7 @@ use store::Store;
 use crate::Error;
 
 const KEPT_FOR: Duration = Duration::from_secs(1);
-const MOST_SPIKES: u64 = 1_000;
+const MOST_SPIKES: usize = 1_000;
 /// How many spikes are looked up in Redis at once.
 const AT_ONCE: usize = 16;
 
@@ -47,8 +47,8 @@ pub(crate) struct Shelf {
     store: Arc<dyn Store>,
     stock: Stock,
     catalog: Catalog,
-    all: Fetched<(), Arc<Vec<Item>>>,
-    each: Fetched<SpikeId, Item>,
+    all: Fetched<(), Arc<Vec<Item>>, Error>,
+    each: Fetched<SpikeId, Item, Error>,
 }
 
 impl Shelf {

@@ -11,8 +11,8 @@ use crate::Error;
 const KNOWN_FOR: Duration = Duration::from_secs(10);
 /// Shorter than what is known: a spike that was just made is loaded a moment later, and its buyers are waiting.
 const UNKNOWN_FOR: Duration = Duration::from_secs(1);
-const MOST_KNOWN: u64 = 1_000;
-const MOST_UNKNOWN: u64 = 10_000;
+const MOST_KNOWN: usize = 1_000;
+const MOST_UNKNOWN: usize = 10_000;
 
 /// One sale's window.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ impl Window {
 /// The windows that one instance remembers.
 pub(crate) struct Windows {
     stock: Stock,
-    known: Fetched<SpikeId, Window>,
+    known: Fetched<SpikeId, Window, Error>,
     unknown: Timed<SpikeId, ()>,
 }
 

@@ -26,7 +26,7 @@ use stock::Stock;
 use crate::{Random, step};
 
 /// A flag with all the buyers that it can carry takes some 64 kB.
-const MOST_FLAGS: u64 = 200;
+const MOST_FLAGS: usize = 200;
 const SHORTEST_MS: u64 = 200;
 const LONGEST_MS: u64 = 1_000;
 /// More than any answer of ours.

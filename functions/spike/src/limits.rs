@@ -7,7 +7,7 @@
 use std::{
     num::NonZeroU32,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -20,12 +20,12 @@ use governor::{
     middleware::NoOpMiddleware,
     state::{InMemoryState, NotKeyed},
 };
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 use runtime::Live;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-const MOST_SPIKES: u64 = 1_000;
-const MOST_USERS: u64 = 50_000;
+const MOST_SPIKES: usize = 1_000;
+const MOST_USERS: usize = 50_000;
 const USER_PER_SEC: u32 = 5;
 const LOOKUPS_PER_SEC: u32 = 100;
 /// How far a clock that several threads read may seem to go back.
@@ -124,6 +124,8 @@ pub(crate) struct Limits {
     rates: Live<Rates>,
     ticks: Ticks,
     spikes: Cache<SpikeId, SpikeBucket>,
+    /// Held by whoever makes a spike's bucket: of two there would be twice as many tokens.
+    making: Mutex<()>,
     users: Cache<UserId, Arc<Bucket>>,
     lookups: Bucket,
 }
@@ -134,6 +136,7 @@ impl Limits {
         Self {
             rates,
             spikes: Cache::new(MOST_SPIKES),
+            making: Mutex::new(()),
             users: Cache::new(MOST_USERS),
             lookups: bucket(LOOKUPS_PER_SEC, LOOKUPS_PER_SEC, &ticks),
             ticks,
@@ -150,11 +153,12 @@ impl Limits {
         let fits = |kept: &SpikeBucket| kept.stock == stock && kept.rates == rates;
         let kept = self.spikes.get(&spike_id).filter(fits);
         let kept = kept.unwrap_or_else(|| {
-            let entry = self
-                .spikes
-                .entry(spike_id)
-                .or_insert_with_if(|| self.spike_bucket(stock, rates), |kept| !fits(kept));
-            entry.into_value()
+            let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+            self.spikes.get(&spike_id).filter(fits).unwrap_or_else(|| {
+                let made = self.spike_bucket(stock, rates);
+                self.spikes.insert(spike_id, made.clone());
+                made
+            })
         });
         kept.bucket.check().is_ok()
     }

@@ -19,7 +19,7 @@ const SEEN_FOR: Duration = Duration::from_mins(10);
 /// How long the outcome of a load answers those who come after it.
 const LOADED_FOR: Duration = Duration::from_millis(100);
 const LOAD_DEADLINE: Duration = Duration::from_secs(2);
-const MOST_SALES: u64 = 1_000;
+const MOST_SALES: usize = 1_000;
 
 /// Why there is no number of units.
 #[derive(Debug, Clone)]
@@ -37,9 +37,9 @@ pub(crate) struct Sales {
     stock: Stock,
     store: Arc<dyn Store>,
     catalog: Catalog,
-    units: Fetched<SpikeId, u32>,
+    units: Fetched<SpikeId, u32, Miss>,
     seen: Timed<SpikeId, ()>,
-    loads: Fetched<SpikeId, LoadOutcome>,
+    loads: Fetched<SpikeId, LoadOutcome, sale::Error>,
 }
 
 impl Sales {

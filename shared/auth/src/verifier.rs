@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How many verified tokens are remembered.
-const REMEMBERED_MAX: u64 = 50_000;
+const REMEMBERED_MAX: usize = 50_000;
 
 /// There is no token, or it is not valid. Why is nobody's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

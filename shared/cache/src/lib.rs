@@ -3,7 +3,7 @@
 use std::{future::Future, hash::Hash, sync::Arc, time::Duration};
 
 use domain::{Clock, Timestamp};
-use moka::{future, sync};
+use quick_cache::{Equivalent, sync::Cache};
 
 /// How far a clock that several threads read may seem to go back.
 const JITTER: Duration = Duration::from_secs(1);
@@ -25,25 +25,22 @@ impl<V> Aging<V> {
 /// A bounded map whose entries lapse.
 #[derive(Clone)]
 pub struct Timed<K, V> {
-    entries: sync::Cache<K, Aging<V>>,
+    entries: Arc<Cache<K, Aging<V>>>,
     clock: Clock,
 }
 
-impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Timed<K, V> {
+impl<K: Hash + Eq, V: Clone> Timed<K, V> {
     /// A cache of at most `capacity` entries.
     #[must_use]
-    pub fn new(capacity: u64, clock: Clock) -> Self {
+    pub fn new(capacity: usize, clock: Clock) -> Self {
         Self {
-            entries: sync::Cache::new(capacity),
+            entries: Arc::new(Cache::new(capacity)),
             clock,
         }
     }
 
     /// The value, if it has not lapsed.
-    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>
-    where
-        K: std::borrow::Borrow<Q>,
-    {
+    pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
         let entry = self.entries.get(key)?;
         entry.is_fresh((self.clock)()).then_some(entry.value)
     }
@@ -67,63 +64,64 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Tim
     }
 
     /// Forgets the value.
-    pub fn remove<Q: Hash + Eq + ?Sized>(&self, key: &Q)
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        self.entries.invalidate(key);
+    pub fn remove<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) {
+        self.entries.remove(key);
     }
 }
 
-/// A bounded map that fetches what it lacks, once for all who ask at the same time (single flight).
+/// A bounded map that fetches what it lacks, once for all who ask at the same time (single flight). A fetch that is given up
+/// is begun again by one of those who wait.
 #[derive(Clone)]
-pub struct Fetched<K, V> {
-    entries: future::Cache<K, Aging<V>>,
+pub struct Fetched<K, V, E> {
+    entries: Arc<Cache<K, Aging<Result<V, E>>>>,
     ttl: Duration,
     clock: Clock,
 }
 
-impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Fetched<K, V> {
+impl<K: Hash + Eq + Clone, V: Clone, E: Clone> Fetched<K, V, E> {
     /// A cache of at most `capacity` entries that lapse after `ttl`.
     #[must_use]
-    pub fn new(capacity: u64, ttl: Duration, clock: Clock) -> Self {
+    pub fn new(capacity: usize, ttl: Duration, clock: Clock) -> Self {
         Self {
-            entries: future::Cache::new(capacity),
+            entries: Arc::new(Cache::new(capacity)),
             ttl,
             clock,
         }
     }
 
-    /// The value, fetched with `fetch` if it is absent or has lapsed. A failure is not kept.
-    pub async fn get<E: Clone + Send + Sync + 'static>(
-        &self,
-        key: &K,
-        fetch: impl Future<Output = Result<V, E>>,
-    ) -> Result<V, E> {
+    /// The value, fetched with `fetch` if it is absent or has lapsed. A failure is told to all who wait for it, and not kept.
+    pub async fn get(&self, key: &K, fetch: impl Future<Output = Result<V, E>>) -> Result<V, E> {
         let now = (self.clock)();
-        if let Some(entry) = self.entries.get(key).await {
-            if entry.is_fresh(now) {
-                return Ok(entry.value);
+        let counts = |entry: &Aging<Result<V, E>>| entry.value.is_ok() && entry.is_fresh(now);
+        if let Some(entry) = self.entries.get(key) {
+            if counts(&entry) {
+                return entry.value;
             }
-            self.entries.invalidate(key).await;
+            self.entries.remove_if(key, |there| !counts(there));
         }
-        let stale_at = now + self.ttl;
-        let entry = async {
-            Ok(Aging {
-                value: fetch.await?,
-                since: now,
-                stale_at,
-            })
-        };
-        let entry = self.entries.try_get_with_by_ref(key, entry).await;
-        entry
-            .map(|entry| entry.value)
-            .map_err(|error: Arc<E>| (*error).clone())
+        match self.entries.get_value_or_guard_async(key).await {
+            // Fetched since this was asked for.
+            Ok(entry) => entry.value,
+            Err(place) => {
+                let value = fetch.await;
+                let entry = Aging {
+                    value: value.clone(),
+                    since: now,
+                    stale_at: now + self.ttl,
+                };
+                // Nobody wants it any more if the key was forgotten meanwhile.
+                let _ = place.insert(entry);
+                if value.is_err() {
+                    self.entries.remove_if(key, |there| there.value.is_err());
+                }
+                value
+            }
+        }
     }
 
-    /// Forgets the value, so that the next caller fetches it anew.
-    pub async fn forget(&self, key: &K) {
-        self.entries.invalidate(key).await;
+    /// Forgets the value, so that the next caller fetches it anew: what is being fetched now is not kept.
+    pub fn forget(&self, key: &K) {
+        self.entries.remove(key);
     }
 }
 
@@ -178,7 +176,61 @@ mod tests {
         assert_eq!(cache.get(&1, async { Err("not asked") }).await, Ok(7));
         ms.store(1_051, Ordering::SeqCst);
         assert_eq!(cache.get(&1, fetch(Ok(8))).await, Ok(8));
-        cache.forget(&1).await;
+        cache.forget(&1);
         assert_eq!(cache.get(&1, fetch(Ok(9))).await, Ok(9));
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_are_told_of_one_failure_and_a_fetch_that_is_given_up_is_begun_again() {
+        let (_, clock) = clock();
+        let cache: Fetched<u32, u32, &str> = Fetched::new(1, Duration::from_secs(1), clock);
+        let fetches = AtomicU32::new(0);
+        let slow = |answer: Result<u32, &'static str>| {
+            let fetches = &fetches;
+            async move {
+                fetches.fetch_add(1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                answer
+            }
+        };
+        let both = tokio::join!(
+            cache.get(&1, slow(Err("away"))),
+            cache.get(&1, slow(Err("away")))
+        );
+        assert_eq!(both, (Err("away"), Err("away")));
+        assert_eq!(fetches.load(Ordering::SeqCst), 1);
+        let given_up = async {
+            tokio::select! {
+                biased;
+                _ = cache.get(&1, std::future::pending()) => {}
+                () = tokio::task::yield_now() => {}
+            }
+        };
+        let ((), second) = tokio::join!(given_up, cache.get(&1, slow(Ok(7))));
+        assert_eq!(second, Ok(7));
+        assert_eq!(cache.get(&1, async { Err("not asked") }).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_while_it_is_fetched_is_not_kept() {
+        let (_, clock) = clock();
+        let cache: Fetched<u32, u32, &str> = Fetched::new(10, Duration::from_secs(1), clock);
+        let old = cache.get(&1, async {
+            cache.forget(&1);
+            Ok(1)
+        });
+        assert_eq!(old.await, Ok(1));
+        assert_eq!(cache.get(&1, async { Ok(2) }).await, Ok(2));
+    }
+
+    #[test]
+    fn guessing_keys_fills_no_memory() {
+        let (_, clock) = clock();
+        let cache = Timed::new(100, clock);
+        for key in 0..100_000 {
+            cache.insert_for(key, (), Duration::from_secs(1));
+        }
+        let kept = (0..100_000).filter(|key| cache.get(key).is_some()).count();
+        assert!(kept <= 128, "{kept}");
     }
 }

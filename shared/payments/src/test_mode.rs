@@ -12,7 +12,7 @@ use domain::{Clock, Money, OrderId, order::Payment};
 use crate::{ChargeError, Method, NoAnswer, Payments};
 
 /// How many orders test mode remembers, and for how long.
-const MOST_REMEMBERED: u64 = 10_000;
+const MOST_REMEMBERED: usize = 10_000;
 const REMEMBERED_FOR: Duration = Duration::from_hours(24);
 
 /// The adapter without a provider: `test-approve` always pays, `test-decline` never does. No money moves.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use access::{Facts, Filter};
+use access::{BadRule, Facts, Filter};
 use cache::Fetched;
 use domain::{Clock, Spike, SpikeId, UserId, Verdict};
 use store::Store;
@@ -10,13 +10,13 @@ use store::Store;
 use crate::Error;
 
 const FILTER_FOR: Duration = Duration::from_mins(5);
-const MOST_FILTERS: u64 = 1_000;
+const MOST_FILTERS: usize = 1_000;
 
 /// Asks the rules. A compiled filter is kept for five minutes; verdicts are kept in Redis by the caller.
 #[derive(Clone)]
 pub struct Admission {
     store: Arc<dyn Store>,
-    filters: Fetched<(SpikeId, u64), Arc<Filter>>,
+    filters: Fetched<(SpikeId, u64), Arc<Filter>, Arc<BadRule>>,
     clock: Clock,
 }
 

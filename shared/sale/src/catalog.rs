@@ -10,8 +10,8 @@ use crate::Error;
 
 const KNOWN_FOR: Duration = Duration::from_secs(10);
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
-const MOST_KNOWN: u64 = 1_000;
-const MOST_UNKNOWN: u64 = 10_000;
+const MOST_KNOWN: usize = 1_000;
+const MOST_UNKNOWN: usize = 10_000;
 
 /// Spikes, each read from the store at most every 10 s, once for all who ask at the same time.
 ///
@@ -19,7 +19,7 @@ const MOST_UNKNOWN: u64 = 10_000;
 #[derive(Clone)]
 pub struct Catalog {
     store: Arc<dyn Store>,
-    known: Fetched<SpikeId, Arc<Spike>>,
+    known: Fetched<SpikeId, Arc<Spike>, Miss>,
     unknown: Timed<SpikeId, ()>,
 }
 
@@ -64,7 +64,7 @@ impl Catalog {
 
     /// The spike as it is now, read consistently.
     pub async fn fresh(&self, id: SpikeId) -> Result<Option<Arc<Spike>>, Error> {
-        self.known.forget(&id).await;
+        self.known.forget(&id);
         self.unknown.remove(&id);
         self.spike(id).await
     }

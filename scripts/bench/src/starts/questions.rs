@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use auth::{Caller, Passwords, SigningKey};
 use domain::{OrderId, OrderPlaced, Role, SpikeId, User, UserId};
 use http::{HeaderMap, StatusCode};
+use prewarm::testing::Cluster;
 use store::Store;
 
 use crate::{
@@ -16,8 +17,8 @@ use crate::{
     parts::{Buyer, ISSUER, PATH_TOKEN_KEY, Parts},
 };
 
-/// All but `prewarm`, which wants a cluster.
-pub(super) const FUNCTIONS: [&str; 17] = [
+/// All of them.
+pub(super) const FUNCTIONS: [&str; 18] = [
     "access-check",
     "admin-spikes",
     "admin-users",
@@ -28,6 +29,7 @@ pub(super) const FUNCTIONS: [&str; 17] = [
     "order-pay",
     "order-query",
     "order-writer",
+    "prewarm",
     "refresh",
     "register",
     "spike",
@@ -36,6 +38,9 @@ pub(super) const FUNCTIONS: [&str; 17] = [
     "sweeper",
     "web",
 ];
+
+/// What `prewarm` scales.
+const HOT: [&str; 3] = ["spike", "spike-token", "access-check"];
 
 const USERNAME: &str = "ada";
 const PASSWORD: &str = "a sneaker for each foot";
@@ -52,6 +57,7 @@ pub(super) struct World {
     parts: Parts,
     _database: store::testing::MariaDb,
     _broker: Server,
+    _cluster: Cluster,
     spike_id: SpikeId,
     event: OrderPlaced,
     buyer: Buyer,
@@ -78,7 +84,8 @@ impl World {
         };
         store.add_users(&[admin]).await?;
         let admin = parts.key.sign(&caller, parts.stock.now())?;
-        let environment = vec![
+        let cluster = Cluster::of(&HOT).await;
+        let mut environment = vec![
             ("STOCK_URL", parts.redis.url()?.to_string()),
             ("STORE_URL", url.to_string()),
             ("EVENTS_URL", format!("{}/", broker.base_url)),
@@ -90,11 +97,13 @@ impl World {
             ("PATH_TOKEN_KEY", PATH_TOKEN_KEY.to_owned()),
             ("RUST_LOG", "warn".to_owned()),
         ];
+        environment.extend(cluster.environment());
         Ok(Self {
             environment,
             parts,
             _database: database,
             _broker: broker,
+            _cluster: cluster,
             spike_id: sale.id,
             event,
             buyer,
@@ -157,6 +166,7 @@ impl World {
             "admin-users" => (get("/admin/users", &admin), 200),
             "dead-letter" => (get("/admin/dead-letters", &admin), 200),
             "sweeper" => (post("/timers/sweep", "", ""), 200),
+            "prewarm" => (post("/timers/prewarm", "", ""), 200),
             other => bail!("nothing to ask {other}"),
         };
         Ok(Question { request, expected })

@@ -4,7 +4,6 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
 use anyhow::{bail, ensure};
 use auth::{KeySet, SigningKey};
-use prewarm::testing::Cluster;
 use store::testing::free_port;
 
 use super::{Servers, Target, Tunables};
@@ -171,7 +170,9 @@ impl Cast<'_> {
                 recipe.environment.push((variable, value));
             }
             if let ("prewarm", Some(cluster)) = (*name, &servers.cluster) {
-                recipe.environment.extend(in_cluster(cluster)?);
+                let told = cluster.environment();
+                let told = told.map(|(name, value)| (name.to_owned(), value));
+                recipe.environment.extend(told);
             }
             functions.push(self.start(recipe));
         }
@@ -238,22 +239,4 @@ impl Cast<'_> {
             },
         })
     }
-}
-
-/// What the kubelet tells a process, and where what it mounts is instead.
-fn in_cluster(cluster: &Cluster) -> anyhow::Result<[(String, String); 3]> {
-    let url: url::Url = cluster.url.parse()?;
-    let (host, port) = (url.host_str(), url.port());
-    Ok([
-        (
-            "KUBERNETES_SERVICE_HOST",
-            host.unwrap_or_default().to_owned(),
-        ),
-        ("KUBERNETES_SERVICE_PORT", port.unwrap_or(443).to_string()),
-        (
-            "KUBERNETES_ACCOUNT_DIR",
-            cluster.account().display().to_string(),
-        ),
-    ]
-    .map(|(name, value)| (name.to_owned(), value)))
 }
