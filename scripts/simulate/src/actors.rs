@@ -249,89 +249,83 @@ pub enum Change {
 
 /// An admin changes a spike.
 pub async fn change(world: World, router: Router, spike_id: SpikeId, change: Change) {
-    let admin = (crate::plan::user_id(crate::plan::USERS), true);
     let path = format!("/admin/spikes/{spike_id}");
-    let what = format!("the admin: {change:?}");
-    let turn = match change {
-        Change::Pause => Some("pause"),
-        Change::Resume => Some("resume"),
-        _ => None,
-    };
-    if let Some(turn) = turn {
-        let request = request(&world, "POST", format!("{path}/{turn}"), admin, None);
-        let before = {
-            let mut book = world.book();
-            if change == Change::Resume {
-                book.paused.remove(&spike_id);
-                book.resumptions.0 += 1;
-            }
-            book.resumptions
-        };
-        let answer = call(&world, &router, &what, request).await;
-        let mut book = world.book();
-        if change == Change::Resume {
-            book.resumptions.1 += 1;
-        } else if answer.status == StatusCode::OK
-            && before == book.resumptions
-            && before.0 == before.1
-        {
-            book.paused.insert(spike_id);
-        }
-        return;
+    if matches!(change, Change::Pause | Change::Resume) {
+        return turn(&world, &router, spike_id, &change).await;
     }
-    let read = request(&world, "GET", path.clone(), admin, None);
+    let read = request(&world, "GET", path.clone(), admin(), None);
     let read = call(&world, &router, "the admin reads", read).await;
-    let (StatusCode::OK, Some(etag)) = (read.status, read.etag) else {
+    let (StatusCode::OK, Some(etag)) = (read.status, &read.etag) else {
         return;
     };
-    if change == Change::Delete {
-        let mut delete = request(&world, "DELETE", path, admin, None);
-        if let Ok(etag) = etag.parse() {
-            delete.headers_mut().insert(header::IF_MATCH, etag);
-        }
-        let answer = call(&world, &router, &what, delete).await;
-        if answer.status == StatusCode::NO_CONTENT {
-            world.steps.saw("deleted");
-        }
-        return;
-    }
-    // Of what was read, the settings.
-    let fields = world
-        .store
-        .state()
-        .spikes
-        .get(&spike_id)
-        .map(|it| json!(it.settings));
-    let fields = fields
-        .as_ref()
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten();
-    let settings = fields.map(|(field, _)| (field.clone(), read.body[field].clone()));
-    let mut settings: serde_json::Map<String, Value> = settings.collect();
-    let (field, value) = match &change {
-        Change::Stock(stock) => ("stock", json!(stock)),
-        Change::Limit(limit) => ("limit_per_user", json!(limit)),
-        Change::Start(at) => ("starts_at", json!(at)),
-        Change::End(at) => ("ends_at", json!(at)),
-        Change::Rules(rules) => ("rules", json!(rules)),
-        Change::Pause | Change::Resume | Change::Delete => return,
+    let mut writes = if change == Change::Delete {
+        request(&world, "DELETE", path, admin(), None)
+    } else {
+        let settings = settings(&world, spike_id, &read.body, &change);
+        request(&world, "PUT", path, admin(), Some(settings))
     };
-    settings.insert(field.to_owned(), value);
-    let mut replace = request(&world, "PUT", path, admin, Some(Value::Object(settings)));
     if let Ok(etag) = etag.parse() {
-        replace.headers_mut().insert(header::IF_MATCH, etag);
+        writes.headers_mut().insert(header::IF_MATCH, etag);
     }
     let before = read.body["stock"].as_u64();
-    let replaced = call(&world, &router, &what, replace).await;
-    if replaced.status == StatusCode::OK {
+    let answer = call(&world, &router, &format!("the admin: {change:?}"), writes).await;
+    if answer.status.is_success() {
         world.steps.saw(match change {
             Change::Stock(stock) if before > Some(stock.into()) => "lowered",
             Change::Stock(_) => "raised",
             Change::Start(_) => "start moved",
             Change::End(_) => "end moved",
             Change::Rules(_) => "rules changed",
-            _ => return,
+            Change::Delete => "deleted",
+            Change::Limit(_) | Change::Pause | Change::Resume => return,
         });
     }
+}
+
+fn admin() -> (UserId, bool) {
+    (crate::plan::user_id(crate::plan::USERS), true)
+}
+
+/// Pauses or resumes.
+async fn turn(world: &World, router: &Router, spike_id: SpikeId, change: &Change) {
+    let resumes = *change == Change::Resume;
+    let turn = if resumes { "resume" } else { "pause" };
+    let path = format!("/admin/spikes/{spike_id}/{turn}");
+    let request = request(world, "POST", path, admin(), None);
+    let before = {
+        let mut book = world.book();
+        if resumes {
+            book.paused.remove(&spike_id);
+            book.resumptions.0 += 1;
+        }
+        book.resumptions
+    };
+    let answer = call(world, router, &format!("the admin: {change:?}"), request).await;
+    let mut book = world.book();
+    if resumes {
+        book.resumptions.1 += 1;
+    } else if answer.status == StatusCode::OK && before == book.resumptions && before.0 == before.1
+    {
+        book.paused.insert(spike_id);
+    }
+}
+
+/// Of what was read, the settings, with this change.
+fn settings(world: &World, spike_id: SpikeId, read: &Value, change: &Change) -> Value {
+    let (field, value) = match change {
+        Change::Stock(stock) => ("stock", json!(stock)),
+        Change::Limit(limit) => ("limit_per_user", json!(limit)),
+        Change::Start(at) => ("starts_at", json!(at)),
+        Change::End(at) => ("ends_at", json!(at)),
+        Change::Rules(rules) => ("rules", json!(rules)),
+        Change::Pause | Change::Resume | Change::Delete => ("", Value::Null),
+    };
+    let stored = world.store.state().spikes.get(&spike_id).cloned();
+    let fields = stored.map(|spike| json!(spike.settings));
+    let fields = fields.as_ref().and_then(Value::as_object);
+    let fields = fields.into_iter().flatten().map(|(name, _)| {
+        let value = if name == field { &value } else { &read[name] };
+        (name.clone(), value.clone())
+    });
+    Value::Object(fields.collect())
 }

@@ -129,7 +129,9 @@ impl Mutation {
     /// Of a defect in a script: its name, the right text and the wrong one.
     #[must_use]
     pub fn edit(self) -> Option<(&'static str, &'static str, &'static str)> {
-        self.edit_of_reserve().or_else(|| self.edit_of_others())
+        self.edit_of_reserve()
+            .or_else(|| self.edit_of_configure())
+            .or_else(|| self.edit_of_others())
     }
 
     fn edit_of_reserve(self) -> Option<(&'static str, &'static str, &'static str)> {
@@ -142,6 +144,19 @@ impl Mutation {
             _ => return None,
         };
         Some(("reserve", right, wrong))
+    }
+
+    fn edit_of_configure(self) -> Option<(&'static str, &'static str, &'static str)> {
+        let (right, wrong) = match self {
+            Self::ConfigureIgnoresTheVersion => {
+                ("local newer = ARGV[1] - sale[2]", "local newer = 1")
+            }
+            Self::EndStaysInRedis => ("'ends', ARGV[4], ", ""),
+            Self::RulesStayInRedis => ("'guarded', ARGV[6],", ""),
+            Self::PauseIgnored => ("if ARGV[2] ~= 'open' then", "if false then"),
+            _ => return None,
+        };
+        Some(("configure", right, wrong))
     }
 
     fn edit_of_others(self) -> Option<(&'static str, &'static str, &'static str)> {
@@ -189,14 +204,6 @@ impl Mutation {
                 "if false then",
             ),
             Self::NothingToReassign => ("reassign", "if left < wanted then", "if true then"),
-            Self::ConfigureIgnoresTheVersion => (
-                "configure",
-                "local newer = ARGV[1] - sale[2]",
-                "local newer = 1",
-            ),
-            Self::EndStaysInRedis => ("configure", "'ends', ARGV[4], ", ""),
-            Self::RulesStayInRedis => ("configure", "'guarded', ARGV[6],", ""),
-            Self::PauseIgnored => ("configure", "if ARGV[2] ~= 'open' then", "if false then"),
             Self::AcknowledgeByReservation => (
                 "ack",
                 "return redis.call('ZREM', KEYS[1], ARGV[1])",

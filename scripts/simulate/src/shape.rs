@@ -146,7 +146,7 @@ impl Shape {
 }
 
 /// Time to delete a spike in.
-const BEFORE_THE_START: Duration = Duration::from_secs(60);
+const BEFORE_THE_START: Duration = Duration::from_mins(1);
 
 fn calm(plan: &mut Plan) {
     plan.redis_forgets = false;
