@@ -2,7 +2,8 @@
 //!
 //! While one write is under way, further orders queue up; the next write takes them all. Under load the deliveries that one
 //! write answers are followed by others at about the same time, so the next write waits for as many, a moment at most. An
-//! order that comes alone waits for nobody. No task outlives a delivery, which suits a function that is frozen between two.
+//! order that comes alone waits for nobody, unless several were written a moment ago (ADR 36). No task outlives a delivery,
+//! which suits a function that is frozen between two.
 
 use std::{
     collections::VecDeque,
@@ -17,7 +18,7 @@ use tokio::{
         Mutex as Turn, Notify,
         oneshot::{self, error::TryRecvError},
     },
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 /// The most orders of one write, and so of one transaction on `MySQL`. `DynamoDB` takes 100 items in one: its adapter divides
@@ -25,6 +26,8 @@ use tokio::{
 const MOST_AT_ONCE: usize = 100;
 /// How long a write waits for as many orders as the last one had.
 const GATHER: Duration = Duration::from_millis(2);
+/// After so long a write says nothing about how many will come.
+const LOAD_LASTS: Duration = Duration::from_millis(100);
 
 type Answer = Result<Placement, store::Error>;
 
@@ -34,18 +37,23 @@ pub(crate) struct Batch {
     queue: Mutex<Queue>,
     /// Told when as many wait as are wanted.
     gathered: Notify,
-    /// Of who writes; how many orders the last write had.
-    turn: Turn<usize>,
+    /// Of who writes; how many orders the last write had, and when it ended.
+    turn: Turn<(usize, Instant)>,
 }
 
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<(Order, oneshot::Sender<Answer>)>,
-    /// How many the next write waits for; none, if nobody waits for others.
+    /// How many somebody waits for who is about to write. Nobody may wait any more.
     wanted: Option<usize>,
 }
 
 impl Queue {
+    /// Leaves out those whose callers have gone away: their events come again.
+    fn tidy(&mut self) {
+        self.waiting.retain(|(_, answer)| !answer.is_closed());
+    }
+
     fn is_enough(&self) -> bool {
         self.wanted
             .is_some_and(|wanted| self.waiting.len() >= wanted)
@@ -58,7 +66,7 @@ impl Batch {
             store,
             queue: Mutex::default(),
             gathered: Notify::new(),
-            turn: Turn::new(1),
+            turn: Turn::new((1, Instant::now())),
         }
     }
 
@@ -85,7 +93,12 @@ impl Batch {
             match answered.try_recv() {
                 Ok(answer) => return answer,
                 Err(TryRecvError::Closed) => return Err(abandoned()),
-                Err(TryRecvError::Empty) => *last = self.write_waiting(*last).await,
+                Err(TryRecvError::Empty) => {
+                    let (count, ended_at) = *last;
+                    let is_load = ended_at.elapsed() < LOAD_LASTS;
+                    let written = self.write_waiting(if is_load { count } else { 1 }).await;
+                    *last = (written, Instant::now());
+                }
             }
         }
     }
@@ -95,6 +108,7 @@ impl Batch {
         self.gather(last).await;
         let (orders, answers): (Vec<_>, Vec<_>) = {
             let mut queue = self.queue();
+            queue.tidy();
             let count = queue.waiting.len().min(MOST_AT_ONCE);
             queue.waiting.drain(..count).unzip()
         };
@@ -109,10 +123,11 @@ impl Batch {
     async fn gather(&self, wanted: usize) {
         {
             let mut queue = self.queue();
-            queue.wanted = Some(wanted);
-            if queue.is_enough() {
+            queue.tidy();
+            if queue.waiting.len() >= wanted {
                 return;
             }
+            queue.wanted = Some(wanted);
         }
         // Either way what waits now is written.
         let _ = timeout(GATHER, async {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{Request, header};
 use domain::{OrderPlaced, OrderState, RejectReason, Units, order::Transition};
@@ -297,6 +299,39 @@ async fn hundreds_of_events_at_once_are_all_written() {
             .all(|status| *status == StatusCode::NO_CONTENT),
         "{statuses:?}"
     );
+    assert_eq!(sale.check_at_rest().await, Units::none());
+}
+
+/// Whoever goes away while it waits, gathers or writes leaves the others with an answer, and its event comes again.
+#[tokio::test]
+async fn callers_that_go_away_at_any_moment_leave_the_others_with_an_answer() {
+    let sale = Sale::of(60).await;
+    let app = app(&sale);
+    let mut placed = Vec::new();
+    for _ in 0..60 {
+        placed.push(sale.reserve(user(), 1).await);
+    }
+    for round in 0..3 {
+        let deliveries = placed.iter().enumerate().map(async |(index, event)| {
+            let delivery = deliver(&app, event);
+            if index % 3 == round {
+                return Some(delivery.await);
+            }
+            let wait = Duration::from_micros(300 * index as u64);
+            tokio::time::timeout(wait, delivery).await.ok()
+        });
+        let all = futures::future::join_all(deliveries);
+        let statuses = tokio::time::timeout(Duration::from_secs(30), all)
+            .await
+            .unwrap();
+        for status in statuses.into_iter().flatten() {
+            let may = [StatusCode::NO_CONTENT, StatusCode::SERVICE_UNAVAILABLE];
+            assert!(may.contains(&status), "{status}");
+        }
+    }
+    for event in &placed {
+        assert_eq!(deliver(&app, event).await, StatusCode::NO_CONTENT);
+    }
     assert_eq!(sale.check_at_rest().await, Units::none());
 }
 

@@ -95,7 +95,7 @@ impl Sales {
 
     /// Brings the sale into Redis, once for all who ask at the same time; `None` if that takes too long.
     ///
-    /// The work goes on when the request that began it is dropped: others wait for it.
+    /// The work goes on when the request that began it is dropped; others then find the sale being loaded.
     pub(crate) async fn load(&self, spike_id: SpikeId) -> Result<Option<LoadOutcome>, sale::Error> {
         let load = async {
             let (store, stock) = (Arc::clone(&self.store), self.stock.clone());

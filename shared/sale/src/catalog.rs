@@ -45,6 +45,10 @@ impl Catalog {
         if self.is_unknown(id) {
             return Ok(None);
         }
+        self.read(id).await
+    }
+
+    async fn read(&self, id: SpikeId) -> Result<Option<Arc<Spike>>, Error> {
         let fetch = async {
             match self.store.spike(id).await {
                 Ok(Some(spike)) => Ok(Arc::new(spike)),
@@ -62,11 +66,11 @@ impl Catalog {
         }
     }
 
-    /// The spike as it is now, read consistently.
+    /// The spike as it is now, read consistently, for this caller.
     pub async fn fresh(&self, id: SpikeId) -> Result<Option<Arc<Spike>>, Error> {
         self.known.forget(&id);
         self.unknown.remove(&id);
-        self.spike(id).await
+        self.read(id).await
     }
 
     /// Whether the id was found unknown in the last 10 s.

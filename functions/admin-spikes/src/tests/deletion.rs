@@ -115,7 +115,12 @@ async fn a_delete_that_stalls_until_after_the_start_deletes_nothing() {
     };
     let (deleted, ()) = tokio::join!(delete(&rig, &path, Some("\"1\"")), starting);
     deleted.is(409, "spike-started");
-    assert_eq!(rig.get(&path).await.ok()["paused"], false);
+    // Paused, and resumed.
+    let shown = rig.get(&path).await;
+    assert_eq!(
+        (&shown.ok()["paused"], &shown.body["version"]),
+        (&json!(false), &json!(3))
+    );
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ impl Schedule {
         Ok(())
     }
 
-    /// I9: whom the rules refuse that the sale has by now buys nothing, whatever it was before.
+    /// I9: whom the rules refuse that the sale has by now buys nothing.
     async fn the_refused_stay_out(&mut self, id: SpikeId) -> Result<(), String> {
         let rules = self.stored(id).map(|spike| spike.settings.rules);
         let for_members = rules.is_some_and(|rules| rules.contains(&plan::members_only()));

@@ -123,6 +123,7 @@ fn an_admin_who_dies_changes_times_and_rules() {
     survive(101, Shape::Rewrites, "end moved");
     survive(102, Shape::Rewrites, "rules changed");
     survive(103, Shape::Rewrites, "start moved");
+    survive(106, Shape::Rewrites, "refused by the rules");
 }
 
 #[test]
