@@ -21,7 +21,7 @@ const REGRESSIONS: &[Regression] = &[
         adr: 18,
         mutation: Mutation::ForgottenBuyer,
         shape: Shape::Failover,
-        seed: 349,
+        seed: 1_140,
         says: "I4: buyers in Redis",
     },
     Regression {
