@@ -2,7 +2,7 @@
 
 use cel::{
     common::ast::{Expr, IdedExpr, LiteralValue},
-    parser::Parser,
+    parser::PrattParser,
 };
 
 use crate::{
@@ -11,7 +11,8 @@ use crate::{
     scan,
 };
 
-/// How deep the parser may go. It counts the grammar's steps, several for each bracket.
+/// How deep brackets, arguments and indexes may stand in each other: a second line behind [`scan`], which also bounds what
+/// else can nest.
 const MAX_RECURSION: u16 = 64;
 /// After so many errors the parser gives up. One is enough to refuse a rule.
 const MAX_RECOVERIES: u32 = 2;
@@ -41,6 +42,13 @@ pub(crate) enum Problem {
     NotBool,
 }
 
+/// The library's newer parser (ADR 38).
+pub(crate) fn parser() -> PrattParser {
+    PrattParser::new()
+        .max_recursion_depth(MAX_RECURSION)
+        .error_recovery_limit(MAX_RECOVERIES)
+}
+
 /// Parses and checks one rule. Runs on the big stack, where what is refused is also dropped.
 pub(crate) fn rule(
     source: &str,
@@ -48,11 +56,10 @@ pub(crate) fn rule(
     patterns: &mut Patterns,
 ) -> Result<IdedExpr, Problem> {
     scan::check(source)?;
-    let parser = Parser::new()
-        .max_recursion_depth(MAX_RECURSION)
-        .error_recovery_limit(MAX_RECOVERIES);
-    let expression = parser.parse(source).map_err(|errors| {
-        let (line, column) = errors.errors.first().map_or((0, 0), |error| error.pos);
+    let expression = parser().parse(source).map_err(|errors| {
+        // That the parser gave up stands first, without a place.
+        let mut places = errors.errors.iter().map(|error| error.pos);
+        let (line, column) = places.find(|(line, _)| *line > 0).unwrap_or_default();
         Problem::Syntax { line, column }
     })?;
     cost::check(&expression, budget, patterns)?;

@@ -1,5 +1,6 @@
 //! No text whatever makes a rule panic, or take its time.
 
+use cel::{common::ast::IdedExpr, parser::Parser};
 use domain::{Rule, UserId};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -73,6 +74,31 @@ proptest! {
         put_through(&format!("{one}{part}{other}"), &one);
         put_through(&format!("({one}) && ({other})"), &part);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn a_rule_that_the_librarys_first_parser_reads_means_the_same(one in rules(), part in parts(), other in rules()) {
+        for source in [&one, &part, &format!("{one}{part}{other}"), &format!("({one}) && ({other})")] {
+            if crate::scan::check(source).is_ok() && let Ok(first) = Parser::new().parse(source) {
+                let ours = parse::parser().parse(source).map(|it| without_ids(&it));
+                prop_assert_eq!(ours.ok(), Some(without_ids(&first)), "{}", source);
+            }
+        }
+    }
+}
+
+/// The expression as text; each parser counts its parts in its own way.
+fn without_ids(expression: &IdedExpr) -> String {
+    let text = format!("{expression:?}");
+    let mut parts = text.split("id: ");
+    let mut rest = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        rest += part.trim_start_matches(|it: char| it.is_ascii_digit());
+    }
+    rest
 }
 
 /// Straight to the parser: `Filter::compile` would hide a panic.
