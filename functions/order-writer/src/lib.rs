@@ -4,6 +4,7 @@
 //! `STOCK_URL`. Statuses: 204 done (a delivery of what was done before too), 400 the event can never be written (the
 //! broker keeps it as a dead letter), 503 not now (the broker sends it again).
 
+mod ack;
 mod batch;
 mod error;
 mod write;
@@ -39,7 +40,7 @@ impl AppState {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, stock: Stock) -> Self {
         let catalog = Catalog::new(Arc::clone(&store), stock.clock());
-        let batch = Arc::new(Batch::new(Arc::clone(&store)));
+        let batch = Arc::new(Batch::new(Arc::clone(&store), stock.clone()));
         Self {
             store,
             stock,

@@ -335,6 +335,86 @@ async fn callers_that_go_away_at_any_moment_leave_the_others_with_an_answer() {
     assert_eq!(sale.check_at_rest().await, Units::none());
 }
 
+/// As above, on several threads, each delivery cut off as a connection would be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn connections_that_are_cut_at_any_moment_leave_the_others_with_an_answer() {
+    let sale = Sale::of(80).await;
+    let app = app(&sale);
+    let mut placed = Vec::new();
+    for _ in 0..80 {
+        placed.push(sale.reserve(user(), 1).await);
+    }
+    for round in 0..4 {
+        let deliveries = placed.iter().map(|event| {
+            let (app, event) = (app.clone(), event.clone());
+            tokio::spawn(async move { deliver(&app, &event).await })
+        });
+        let deliveries: Vec<_> = deliveries.collect();
+        for (index, delivery) in deliveries.iter().enumerate() {
+            if index % 4 != round {
+                tokio::time::sleep(Duration::from_micros(100)).await;
+                delivery.abort();
+            }
+        }
+        let all = futures::future::join_all(deliveries);
+        let ends = tokio::time::timeout(Duration::from_secs(30), all).await;
+        for status in ends.unwrap().into_iter().flatten() {
+            let may = [StatusCode::NO_CONTENT, StatusCode::SERVICE_UNAVAILABLE];
+            assert!(may.contains(&status), "{status}");
+        }
+    }
+    for event in &placed {
+        assert_eq!(deliver(&app, event).await, StatusCode::NO_CONTENT);
+    }
+    assert_eq!(sale.check_at_rest().await, Units::none());
+}
+
+#[tokio::test]
+async fn orders_of_several_spikes_are_written_and_acknowledged_together() {
+    let sale = Sale::of(20).await;
+    let app = app(&sale);
+    let mut other = sale.stored().await;
+    other.id = domain::SpikeId::mint(sale.stock.now(), rand::random());
+    assert!(sale.store.add_spike(&other).await.unwrap());
+    let loaded = sale::load(
+        sale.store.as_ref(),
+        &sale.stock,
+        other.id,
+        sale::Loadable::Ended,
+    );
+    assert_eq!(loaded.await.unwrap(), sale::LoadOutcome::Loaded);
+    let mut placed = Vec::new();
+    for _ in 0..20 {
+        let first = sale.reserve(user(), 1).await;
+        let order_id = domain::OrderId::mint(sale.stock.now(), rand::random());
+        let request = stock::Request {
+            spike_id: other.id,
+            user_id: first.user_id,
+            order_id,
+            quantity: 1,
+            verdict: None,
+        };
+        let stock::Reserved::Won(units) = sale.stock.reserve(&request).await.unwrap() else {
+            panic!("no units");
+        };
+        let second = OrderPlaced {
+            order_id,
+            spike_id: other.id,
+            units,
+            ..first.clone()
+        };
+        placed.extend([first, second]);
+    }
+    let deliveries = placed.iter().map(|event| deliver(&app, event));
+    for status in futures::future::join_all(deliveries).await {
+        assert_eq!(status, StatusCode::NO_CONTENT);
+    }
+    for spike_id in [sale.spike.id, other.id] {
+        let shown = sale.stock.sale(spike_id).await.unwrap().unwrap();
+        assert_eq!((shown.pending, shown.left, shown.buyers), (0, 0, 20));
+    }
+}
+
 #[tokio::test]
 async fn a_reassignment_whose_answer_was_lost_is_settled_by_the_next_delivery() {
     let sale = Sale::of(4).await;
@@ -394,4 +474,7 @@ async fn the_event_comes_again_when_the_store_is_away() {
         (status, &body["code"]),
         (StatusCode::SERVICE_UNAVAILABLE, &"unavailable".into())
     );
+    // What is not written stays in the outbox.
+    let shown = sale.stock.sale(sale.spike.id).await.unwrap().unwrap();
+    assert_eq!(shown.pending, 1);
 }

@@ -5,7 +5,7 @@ use sale::{LoadOutcome, Loadable};
 use stock::{Reassigned, Release, Seen, Truth};
 use store::{Claim, Holder, Placement, Rejection};
 
-use crate::{AppState, Error};
+use crate::{AppState, Error, ack};
 
 /// How often one delivery tries other units before it lets the event come again.
 const ROUNDS: u32 = 3;
@@ -47,8 +47,6 @@ pub(crate) async fn write(app: &AppState, mut event: OrderPlaced) -> Result<Writ
     for _ in 0..ROUNDS {
         let taken = match place(app, &spike, &event).await? {
             Placement::Written => {
-                failpoint::pass("order-writer.committed");
-                acknowledge(app, &event).await;
                 failpoint::pass("order-writer.acked");
                 return Ok(Written::Placed);
             }
@@ -79,7 +77,8 @@ pub(crate) async fn write(app: &AppState, mut event: OrderPlaced) -> Result<Writ
     Err(Error::Contended)
 }
 
-/// Tries to write the order. A unit above `top` is a conflict like any other: it does not exist.
+/// Tries to write the order, and if it does, acknowledges the event. A unit above `top` is a conflict like any other: it does
+/// not exist.
 async fn place(app: &AppState, spike: &Spike, event: &OrderPlaced) -> Result<Placement, Error> {
     // `top` only grows, so a remembered spike can only be too careful.
     let mut top = spike.top;
@@ -105,23 +104,13 @@ async fn place(app: &AppState, spike: &Spike, event: &OrderPlaced) -> Result<Pla
             spike.pay_within(),
         );
         failpoint::pass("order-writer.read");
-        return Ok(app.batch.place(order).await?);
+        return Ok(app.batch.place(order, event.clone()).await?);
     }
     // The order may have been written with other units by an earlier delivery.
     Ok(match app.store.order(event.order_id).await? {
         Some(order) => Placement::Exists(Box::new(order)),
         None => Placement::UnitsTaken(above),
     })
-}
-
-/// Takes the reservation out of `pending`. What fails here is done by the sweeper, which publishes the event again.
-async fn acknowledge(app: &AppState, event: &OrderPlaced) {
-    if let Err(error) = app.stock.ack(event).await {
-        tracing::warn!(
-            order.id = %event.order_id, spike.id = %event.spike_id, user.id = %event.user_id, %error,
-            "acknowledgement left to the sweeper"
-        );
-    }
 }
 
 /// The order was written before: gives back those units of the event that it does not hold.
@@ -133,7 +122,7 @@ async fn settle(app: &AppState, event: &OrderPlaced, order: &Order) {
     };
     let give = event.units.without(&keep);
     if give.is_empty() {
-        return acknowledge(app, event).await;
+        return ack::one(&app.stock, event).await;
     }
     let release = Release {
         spike_id: event.spike_id,
@@ -151,7 +140,7 @@ async fn settle(app: &AppState, event: &OrderPlaced, order: &Order) {
                     offered = released.offered, "units that the order does not hold are given back"
                 );
             }
-            acknowledge(app, event).await;
+            ack::one(&app.stock, event).await;
         }
         Err(error) => tracing::warn!(
             order.id = %order.id, spike.id = %order.spike_id, user.id = %order.user_id, %error,
@@ -182,7 +171,7 @@ async fn reject(
                     "release left to the sweeper"
                 );
             }
-            acknowledge(app, event).await;
+            ack::one(&app.stock, event).await;
             Ok(Written::Rejected(reason))
         }
         Rejection::Exists(there) => {

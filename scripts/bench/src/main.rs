@@ -70,6 +70,8 @@ enum Measure {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let Arguments { measure } = Arguments::parse();
+    // Functions log, and have telemetry compiled in.
+    runtime::telemetry::init("bench");
     let wanted = |one| measure == one || measure == Measure::All;
     let mut findings: Vec<Finding> = Vec::new();
     if wanted(Measure::B1) {

@@ -206,10 +206,10 @@ impl Mutation {
             Self::NothingToReassign => ("reassign", "if left < wanted then", "if true then"),
             Self::AcknowledgeByReservation => (
                 "ack",
-                "return redis.call('ZREM', KEYS[1], ARGV[1])",
+                "return redis.call('ZREM', KEYS[1], unpack(ARGV))",
                 "for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '9000000000000000', 'LIMIT', '0', '1000')) do \
-                 if string.match(entry, '^[^|]*') == string.match(ARGV[1], '^[^|]*') then \
-                 redis.call('ZREM', KEYS[1], entry) end end return 1",
+                 for _, acked in ipairs(ARGV) do if string.match(entry, '^[^|]*') == string.match(acked, '^[^|]*') then \
+                 redis.call('ZREM', KEYS[1], entry) end end end return #ARGV",
             ),
             Self::HealingIgnored => (
                 "learn",

@@ -94,8 +94,18 @@ impl Stock {
     /// Takes a reservation out of the outbox: its order is durable. For the order-writer after its commit, never for
     /// the publisher. Whether it was there, under exactly these units.
     pub async fn ack(&self, placed: &OrderPlaced) -> Result<bool, Error> {
-        let call = Call::new(&ACK, placed.spike_id, &[Key::Pending]).arg(placed.member());
-        answer::flag(self.quick(call).await?)
+        let acked = self.ack_all(placed.spike_id, std::slice::from_ref(placed));
+        Ok(acked.await? > 0)
+    }
+
+    /// As [`Stock::ack`], for reservations of one spike in one call, a few hundred at most. How many were there.
+    pub async fn ack_all(&self, spike_id: SpikeId, placed: &[OrderPlaced]) -> Result<u32, Error> {
+        if placed.is_empty() {
+            return Ok(0);
+        }
+        let members: Vec<String> = placed.iter().map(OrderPlaced::member).collect();
+        let call = Call::new(&ACK, spike_id, &[Key::Pending]).arg(members);
+        answer::number(self.quick(call).await?)
     }
 
     /// Puts on offer those of the units that Redis shows as held by this reservation, and forgets the reservation: its

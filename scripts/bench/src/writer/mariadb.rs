@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Orders of one measurement.
-const ORDERS: u32 = 12_800;
+const ORDERS: u32 = 51_200;
 
 /// B8.
 pub(crate) async fn orders() -> anyhow::Result<Vec<Finding>> {

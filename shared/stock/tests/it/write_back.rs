@@ -26,6 +26,19 @@ async fn an_ack_takes_out_exactly_the_entry_that_it_names() {
 }
 
 #[tokio::test]
+async fn one_ack_takes_out_many_entries_and_no_other() {
+    let mut kit = Kit::running(5).await;
+    let (first, second, third) = (kit.buy(1).await, kit.buy(2).await, kit.buy(1).await);
+    let mut other_units = second.clone();
+    other_units.units = units([2]);
+    let spike_id = first.spike_id;
+    let acked = [first.clone(), other_units, third.clone()];
+    assert_eq!(kit.stock.ack_all(spike_id, &acked).await.unwrap(), 2);
+    assert!(!kit.is_pending(&first).await && !kit.is_pending(&third).await);
+    assert!(kit.is_pending(&second).await);
+}
+
+#[tokio::test]
 async fn a_release_gives_back_everything_once() {
     let mut kit = Kit::running(3).await;
     let placed = kit.buy(3).await;

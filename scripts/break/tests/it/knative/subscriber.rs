@@ -44,7 +44,7 @@ pub(super) async fn too_many_requests_are_delivered_again(fleet: &Fleet) -> anyh
     Ok(())
 }
 
-/// What comes while a transaction is under way is written by the next, and no transaction has more than 25.
+/// What comes while a transaction is under way is written by the next, and no transaction has more than 100.
 pub(super) async fn deliveries_that_come_together_are_few_transactions(
     fleet: &Fleet,
 ) -> anyhow::Result<()> {
