@@ -12,9 +12,9 @@ use url::Url;
 
 use crate::data::Data;
 
-/// The niceness of the store's threads.
+/// The niceness of the store's threads: behind buyers, before the hashes of passwords that somebody guesses.
 #[cfg(target_os = "linux")]
-const LEAST_URGENT: i32 = 19;
+const LESS_URGENT: i32 = 10;
 
 /// A running store. Dropping it ends it; [`Engine::stop`] also waits until it has.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ fn spawn(
 fn give_way() {
     #[cfg(target_os = "linux")]
     if let Err(error) =
-        rustix::process::setpriority_process(Some(rustix::thread::gettid()), LEAST_URGENT)
+        rustix::process::setpriority_process(Some(rustix::thread::gettid()), LESS_URGENT)
     {
         tracing::debug!(%error, "the store keeps its priority");
     }

@@ -1,17 +1,21 @@
 //! Passwords: which are good enough, and how they are hashed.
 //!
 //! Argon2id with 19 MiB, two passes and one lane (OWASP's password storage cheat sheet). A hash takes tens of
-//! milliseconds of a core, so hashing runs off the async threads, a few at a time; when too many wait for their turn,
-//! the next one is told at once that the function is busy.
+//! milliseconds of a core, so hashing runs on threads of its own, a few at a time, which give way to all others; when too
+//! many wait for their turn, the next one is told at once that the function is busy.
 //!
 //! A hash that was imported is compared with its own parameters, which are at least ours and at most twice their work.
 //! So one difference in time remains: who measures closely can tell an account whose imported hash is dearer than ours
 //! from a name that nobody has. Hashes of our parameters show nothing. An imported hash is not replaced by one of ours
 //! at a login: sending the import again would then look like a new password, and end the user's sessions (ADR 16).
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use argon2::{
@@ -19,20 +23,28 @@ use argon2::{
     password_hash,
 };
 use domain::Username;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    time::timeout,
+};
 
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 const SALT_BYTES: usize = 16;
-/// A permit's queue: about a second's worth of hashing.
+/// A permit's queue: about a second's worth of hashing, where nobody else wants the core.
 const WAITING_PER_PERMIT: usize = 32;
+/// How long somebody waits for their turn where others do want it.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 const CHARS_MIN: usize = 8;
 const CHARS_MAX: usize = 128;
 /// The most that an imported hash may cost, in passes over a KiB: twice ours.
 const WORK_MAX: u64 = 2 * MEMORY_KIB as u64 * PASSES as u64;
 const LANES_MAX: u32 = 4;
 const HASH_BYTES_MIN: usize = 16;
+/// The lowest of the priorities of threads, which go from -20 to 19.
+#[cfg(target_os = "linux")]
+const LEAST_URGENT: i32 = 19;
 
 /// Widely used passwords of eight and more characters, one a line, in small letters.
 const COMMON: &str = include_str!("common_passwords.txt");
@@ -44,7 +56,7 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$ZlJ0c1V2bkx4Q3dQaEtkUw$6eUQ
 /// Why a password was neither hashed nor compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Too many are waiting for their turn.
+    /// Too many are waiting for their turn, it did not come in time, or there was no thread for it.
     #[error("too many passwords are waiting to be hashed")]
     Busy,
     /// The hash could not be computed (no memory, or a defect).
@@ -200,18 +212,34 @@ impl Turn {
         self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let permit = self
-            .running
-            .acquire_owned()
-            .await
+        let permit = timeout(WAIT_MAX, self.running.acquire_owned()).await;
+        let permit = permit
+            .map_err(|_| Error::Busy)?
             .map_err(|_| Error::Failed)?;
         let (place, computed) = (self.place, self.computed);
-        let task = tokio::task::spawn_blocking(move || {
+        let (sender, hashed) = oneshot::channel();
+        // A thread that has given way cannot take its priority back, and the runtime's serve others.
+        let thread = thread::Builder::new().name("password".to_owned());
+        let hashing = thread.spawn(move || {
             let _held = (place, permit);
+            give_way();
             computed.fetch_add(1, Ordering::Relaxed);
-            work()
+            // Nobody may wait for it any more.
+            let _ = sender.send(work());
         });
-        task.await.map_err(|_| Error::Failed)?
+        hashing.map_err(|_| Error::Busy)?;
+        hashed.await.map_err(|_| Error::Failed)?
+    }
+}
+
+/// Lets everything else that this process does go first: whoever guesses passwords shall not slow buyers down.
+///
+/// Only Linux gives a thread a priority of its own.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    {
+        // Refused, it is as urgent as the others.
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LEAST_URGENT);
     }
 }
 

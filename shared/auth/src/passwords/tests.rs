@@ -59,6 +59,19 @@ async fn when_the_queue_is_full_the_next_is_told_at_once() {
     assert_eq!(passwords.verify("difference engine", None).await, Ok(false));
 }
 
+#[tokio::test(start_paused = true)]
+async fn whose_turn_does_not_come_in_time_is_told() {
+    let passwords = Passwords::new(1);
+    let running = Arc::clone(&passwords.running)
+        .acquire_owned()
+        .await
+        .unwrap();
+    assert_eq!(passwords.hash("difference engine").await, Err(Error::Busy));
+    assert_eq!(passwords.computed(), 0);
+    drop(running);
+    assert_eq!(passwords.verify("difference engine", None).await, Ok(false));
+}
+
 #[test]
 fn weak_passwords_are_refused() {
     let cases = [
