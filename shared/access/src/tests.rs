@@ -154,6 +154,13 @@ fn fault_29_a_rule_that_fails_at_run_time_denies() {
     }
 }
 
+/// The one thing that the library's first parser reads and the second does not (ADR 38). Once it does, it may.
+#[test]
+fn the_smallest_integer_is_written_in_decimal() {
+    assert!(allows("-9223372036854775808 < 0", &json!({})));
+    assert!(problem("-0x8000000000000000 < 0").contains("not a CEL expression"));
+}
+
 #[test]
 fn fault_29_attributes_beyond_the_bounds_are_not_evaluated() {
     let filter = compiled("true");
